@@ -1,0 +1,29 @@
+/** Exit codes of the program; the numbers are public and never change. */
+export const exitCode = {
+  ok: 0,
+  bug: 1,
+  usage: 2,
+  database: 3,
+  failed: 4,
+  project: 5,
+  busy: 75,
+} as const;
+
+export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
+
+/**
+ * Bad input or a hostile environment: something the person at the keyboard can mend.
+ * `sentence` says what is wrong, `wayOut` what to do. Caught once, in main.ts; shown without a stack.
+ */
+export class UserError extends Error {
+  readonly code: ExitCode;
+  readonly sentence: string;
+  readonly wayOut: string;
+  constructor(code: ExitCode, sentence: string, wayOut: string, options?: ErrorOptions) {
+    super(`${sentence} ${wayOut}`, options);
+    this.name = "UserError";
+    this.code = code;
+    this.sentence = sentence;
+    this.wayOut = wayOut;
+  }
+}
