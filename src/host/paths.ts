@@ -1,0 +1,114 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { exitCode, UserError } from "../core/errors.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Which queue database, and who chose it, in words for a person. `location` is an absolute path or a server's URL; it never holds a secret. */
+export type DatabaseChoice = { readonly location: string; readonly kind: "file" | "server"; readonly source: string };
+
+export type ConfigFile = { readonly path: string; readonly source: string };
+
+type Configured = { readonly value: string; readonly source: string };
+
+/**
+ * The queue database: flag, environment, config, the orchestrator's home, ./task_queue.db if it exists, the user's state directory.
+ * Reads which files exist, opens nothing. Throws UserError(2) for a URL that carries a secret or is of an unknown kind.
+ */
+export function chooseDatabase(given: {
+  readonly flag: string | undefined;
+  readonly env: Env;
+  readonly cwd: string;
+  readonly configured: Configured | null;
+}): DatabaseChoice {
+  const { flag, env, cwd, configured } = given;
+  if (flag !== undefined) return choice(flag, "--db", cwd, env);
+  const named = env["ORCHESTRATOR_MERGE_DB"];
+  if (named) return choice(named, "environment ORCHESTRATOR_MERGE_DB", cwd, env);
+  if (configured !== null) return choice(configured.value, configured.source, cwd, env);
+  const home = env["TMUX_ORCHESTRATOR_HOME"];
+  if (home) {
+    const candidates = ["task_queue.db", "registry/project_queue.db", "registry/task_queue.db"].map((name) =>
+      resolve(cwd, home, name),
+    );
+    const location = candidates.find((path) => existsSync(path)) ?? resolve(cwd, home, "task_queue.db");
+    return { location, kind: "file", source: "environment TMUX_ORCHESTRATOR_HOME" };
+  }
+  const here = resolve(cwd, "task_queue.db");
+  if (existsSync(here)) return { location: here, kind: "file", source: "found in the current directory" };
+  return { location: join(stateDirectory(env), "task_queue.db"), kind: "file", source: "default" };
+}
+
+/** The configuration file, or undefined when there is none. One that is named but missing is found out by whoever reads it. */
+export function chooseConfigFile(given: {
+  readonly flag: string | undefined;
+  readonly env: Env;
+  readonly cwd: string;
+}): ConfigFile | undefined {
+  const { flag, env, cwd } = given;
+  if (flag !== undefined) return { path: resolve(cwd, flag), source: "--config" };
+  const named = env["ORCHESTRATOR_MERGE_CONFIG"];
+  if (named) return { path: resolve(cwd, expandHome(named, env)), source: "environment ORCHESTRATOR_MERGE_CONFIG" };
+  const path = join(xdg(env, "XDG_CONFIG_HOME", ".config"), "orchestrator-merge", "config.toml");
+  return existsSync(path) ? { path, source: "default place" } : undefined;
+}
+
+/** Where the log goes when the config does not say: beside the database file; for a server, in the user's state directory. */
+export function logFile(database: DatabaseChoice, env: Env): string {
+  const directory = database.kind === "file" ? dirname(database.location) : stateDirectory(env);
+  return join(directory, "logs", "auto_merge.log");
+}
+
+/** `~` and `~/x` as a shell reads them; nothing else. */
+export function expandHome(path: string, env: Env): string {
+  return path === "~" || path.startsWith("~/") ? join(home(env), path.slice(1)) : path;
+}
+
+const stateDirectory = (env: Env): string => join(xdg(env, "XDG_STATE_HOME", ".local/state"), "orchestrator-merge");
+
+/** The XDG specification: a value that is not absolute is to be ignored. */
+function xdg(env: Env, name: string, fallback: string): string {
+  const value = env[name];
+  return value !== undefined && isAbsolute(value) ? value : join(home(env), fallback);
+}
+
+const home = (env: Env): string => env["HOME"] || homedir();
+
+function choice(value: string, source: string, directory: string, env: Env): DatabaseChoice {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(value)?.[1]?.toLowerCase();
+  if (scheme === "file") {
+    const path = value.startsWith("file:///") ? fileURLToPath(value) : decodeURIComponent(value.slice("file:".length));
+    return { location: resolve(directory, path), kind: "file", source };
+  }
+  if (scheme === undefined || !value.includes("://")) {
+    return { location: resolve(directory, expandHome(value, env)), kind: "file", source };
+  }
+  if (!["libsql", "http", "https", "ws", "wss"].includes(scheme)) {
+    throw new UserError(
+      exitCode.usage,
+      `the database URL from ${source} begins with ${scheme}:, which is not a libSQL server.`,
+      "Give a path, or a URL that begins with libsql, https, http, wss or ws.",
+    );
+  }
+  let url: URL;
+  try {
+    url = new URL(value);
+  } catch (cause) {
+    throw new UserError(
+      exitCode.usage,
+      `the database URL from ${source} cannot be read.`,
+      "Write it as libsql://host.",
+      { cause },
+    );
+  }
+  if (url.username !== "" || url.password !== "" || url.searchParams.has("authToken")) {
+    throw new UserError(
+      exitCode.usage,
+      `the database URL from ${source} carries a secret, which other users could see.`,
+      "Take it out of the URL, and put it in ORCHESTRATOR_MERGE_AUTH_TOKEN or in the file that [queue] auth_token_file names.",
+    );
+  }
+  return { location: value, kind: "server", source };
+}
