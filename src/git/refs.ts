@@ -1,0 +1,58 @@
+import { type GitContext, type GitResult, gitSession } from "./process.ts";
+
+/** One change of a ref, each a compare-and-swap: there is no forced one. */
+export type RefChange =
+  | { readonly verb: "create"; readonly ref: string; readonly to: string }
+  | { readonly verb: "update"; readonly ref: string; readonly to: string; readonly from: string }
+  | { readonly verb: "delete"; readonly ref: string; readonly from: string }
+  | { readonly verb: "verify"; readonly ref: string; readonly from: string };
+
+export type RefSession = {
+  /** All changes or none. Null when done; otherwise the process has ended and this is what it said. */
+  transact(changes: readonly RefChange[]): Promise<GitResult | null>;
+  end(): Promise<void>;
+};
+
+/**
+ * One `git update-ref --stdin` in the real repository for as many transactions as a landing needs; started when first used.
+ * `reason` goes into the reflogs. A failed transaction ends git: the next one starts another.
+ */
+export function openRefs(context: GitContext, gitDir: string, reason: string): RefSession {
+  let session: ReturnType<typeof gitSession> | null = null;
+  return {
+    async transact(changes) {
+      session ??= gitSession(context, { gitDir, args: ["update-ref", "--stdin", "-z", "-m", reason] });
+      const commands = changes.map(commandOf).join("");
+      const answer = await session.ask(`start\0${commands}prepare\0commit\0`, (output) =>
+        output.toString("latin1").endsWith("commit: ok\n"),
+      );
+      if (answer !== null) return null;
+      const result = await session.end();
+      session = null;
+      return result;
+    },
+    async end() {
+      await session?.end();
+      session = null;
+    },
+  };
+}
+
+// git-update-ref(1), "-z" format. An empty or short id would mean "delete" or "any": refused here, before git sees it.
+function commandOf(change: RefChange): string {
+  const id = (oid: string) => {
+    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(oid) || /^0+$/.test(oid)) throw new Error(`not an object id: "${oid}"`);
+    return oid;
+  };
+  if (!change.ref.startsWith("refs/")) throw new Error(`not a full ref name: "${change.ref}"`);
+  switch (change.verb) {
+    case "create":
+      return `create ${change.ref}\0${id(change.to)}\0`;
+    case "update":
+      return `update ${change.ref}\0${id(change.to)}\0${id(change.from)}\0`;
+    case "delete":
+      return `delete ${change.ref}\0${id(change.from)}\0`;
+    case "verify":
+      return `verify ${change.ref}\0${id(change.from)}\0`;
+  }
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { showPath } from "./paths.ts";
+import { type GitContext, type GitResult, git, gitSession } from "./process.ts";
+import type { Scratch } from "./scratch.ts";
+
+/** One path that differs between two trees. Mode "000000" means absent on that side. */
+export type Change = {
+  readonly path: string;
+  readonly oldMode: string;
+  readonly newMode: string;
+  readonly oldOid: string;
+  readonly newOid: string;
+};
+
+export type Differ = {
+  /** The paths in which two trees differ, renames not paired; null when git failed. */
+  diff(oldTree: string, newTree: string): Promise<Change[] | null>;
+  close(): Promise<void>;
+};
+
+/** One `git diff-tree --stdin` for any number of pairs of trees; it is started when first asked. */
+export function openDiffer(context: GitContext, scratch: Scratch): Differ {
+  let session: ReturnType<typeof gitSession> | null = null;
+  const mark = `end of diff ${randomUUID()}\n`;
+  const end = Buffer.from(mark);
+  return {
+    async diff(oldTree, newTree) {
+      if (oldTree === newTree) return [];
+      session ??= gitSession(context, {
+        gitDir: scratch.gitDir,
+        args: ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"],
+      });
+      // A line that is no object id is echoed and flushed: it marks the end of the answer.
+      const answer = await session.ask(`${oldTree} ${newTree}\n${mark}`, (output) => output.subarray(-mark.length).equals(end));
+      return answer === null ? null : parseRaw(answer.toString("latin1"));
+    },
+    async close() {
+      await session?.end();
+    },
+  };
+}
+
+// git-diff-tree(1), "RAW OUTPUT FORMAT" with -z: ":oldmode newmode oldoid newoid status" NUL path NUL.
+function parseRaw(text: string): Change[] {
+  const changes: Change[] = [];
+  const fields = text.slice(text.indexOf("\n") + 1).split("\0");
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const match = fields[i]?.match(/^:(\d{6}) (\d{6}) ([0-9a-f]+) ([0-9a-f]+) [A-Z]\d*$/);
+    const path = fields[i + 1];
+    if (!match || path === undefined) break;
+    const [, oldMode = "", newMode = "", oldOid = "", newOid = ""] = match;
+    changes.push({ path, oldMode, newMode, oldOid, newOid });
+  }
+  return changes;
+}
+
+/**
+ * The tree that is `tree` with the old side of `changes` put back: what `changes` added is absent again, what it altered or
+ * removed is as it was. Writes into the scratch. The failing result when git fails.
+ */
+export async function putBack(
+  context: GitContext,
+  scratch: Scratch,
+  tree: string,
+  changes: readonly Change[],
+): Promise<string | GitResult> {
+  const env = { GIT_INDEX_FILE: join(scratch.gitDir, "putback.index") };
+  const run = (args: string[], input?: Buffer) =>
+    git(context, { gitDir: scratch.gitDir, args, env, ...(input === undefined ? {} : { input }) });
+  const read = await run(["read-tree", tree]);
+  if (read.code !== 0) return read;
+  // Mode 0 removes the entry (git-update-index(1), "USING --INDEX-INFO").
+  const lines = changes.map(({ path, oldMode, oldOid }) =>
+    oldMode === "000000" ? `0 ${oldOid}\t${path}\0` : `${oldMode} ${oldOid}\t${path}\0`,
+  );
+  const update = await run(["update-index", "-z", "--index-info"], Buffer.from(lines.join(""), "latin1"));
+  if (update.code !== 0) return update;
+  const write = await run(["write-tree"]);
+  return write.code === 0 ? write.stdout.toString().trim() : write;
+}
+
+/**
+ * Copies the .gitattributes files of `tree` into `dir`, for merges whose target is checked out nowhere (or differently): git reads
+ * attributes from a directory, and only the target's are right. The failing result when git fails, null when done.
+ */
+export async function copyAttributes(
+  context: GitContext,
+  scratch: Scratch,
+  tree: string,
+  dir: string,
+): Promise<GitResult | null> {
+  mkdirSync(dir, { recursive: true });
+  const list = await git(context, { gitDir: scratch.gitDir, args: ["ls-tree", "-r", "-z", "--full-tree", tree] });
+  if (list.code !== 0) return list;
+  const files = list.stdout
+    .toString("latin1")
+    .split("\0")
+    .map((line) => line.match(/^100\d{3} blob ([0-9a-f]+)\t((?:.*\/)?\.gitattributes)$/s))
+    .filter((match) => match !== null);
+  for (const [, oid = "", path = ""] of files) {
+    const blob = await git(context, { gitDir: scratch.gitDir, args: ["cat-file", "blob", oid] });
+    if (blob.code !== 0) return blob;
+    const file = join(dir, showPath(path));
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, blob.stdout);
+  }
+  return null;
+}
