@@ -1,0 +1,9 @@
+import { ownTables } from "./001_own_tables.ts";
+
+/** Our tables, version by version. A number is never used twice, and what is published is never edited. */
+export const migrations: readonly { readonly version: number; readonly sql: string }[] = [
+  { version: 1, sql: ownTables },
+];
+
+/** The version that this program reads and writes. */
+export const schemaVersion = 1;
