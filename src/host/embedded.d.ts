@@ -1,0 +1,9 @@
+/** Files that the build embeds as text; vitest.config.ts does the same for the tests. */
+declare module "*.service" {
+  const text: string;
+  export default text;
+}
+declare module "*.timer" {
+  const text: string;
+  export default text;
+}
