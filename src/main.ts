@@ -103,7 +103,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   if (flags.includes("--version")) return printVersion();
   const command = (await entry.load()).default;
-  if (flags.includes("--help") || flags.includes("-h")) {
+  if (flags.some((word) => word === "--help" || /^-[qv]*h[qvh]*$/.test(word))) {
     const { commandHelp } = await import("./commands/help.ts");
     process.stdout.write(`${commandHelp(command)}\n`);
     return exitCode.ok;
@@ -133,12 +133,15 @@ function printVersion(): number {
 /** Says what went wrong, on stderr and, with --json, as the one document on stdout. The only place that makes an exit code of an error. */
 async function report(error: unknown): Promise<number> {
   const { exitCode, UserError } = await import("./core/errors.ts");
-  const known = error instanceof UserError;
-  const code = known ? error.code : exitCode.bug;
-  const message = known ? error.sentence : `unexpected: ${error instanceof Error ? error.message : String(error)}`;
-  const hint = known
-    ? error.wayOut
-    : `This is a bug in orchestrator-merge ${version}: please report it with the output of the same command and -v.`;
+  let code: number = exitCode.bug;
+  let message = `unexpected: ${error instanceof Error ? error.message : String(error)}`;
+  let hint = `This is a bug in orchestrator-merge ${version}: please report it with the output of the same command and -v.`;
+  if (error instanceof UserError) ({ code, sentence: message, wayOut: hint } = error);
+  else if (stop.signal.aborted) {
+    code = Number(process.exitCode);
+    message = `ended by ${stop.signal.reason}.`;
+    hint = "The next run goes on from here.";
+  }
   process.stderr.write(`error: ${message}\n       ${hint}\n`);
   if (output.verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (output.json && !output.printed) {
@@ -154,20 +157,16 @@ function words(): string[] {
   return calledAs.includes("qs") ? ["status", ...given] : given;
 }
 
-function start(): void {
-  const argv = words();
-  if (argv[0] === "--version" && argv.length === 1) {
-    printVersion();
-    return;
-  }
-  output.json = argv.includes("--json");
-  output.verbose = argv.includes("-v") || argv.includes("--verbose");
-  // a reader that left (`| head`) is no error; what the command is doing goes on to its end
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") throw error;
-    });
-  }
+/** A reader that left (`| head`) is no error, and what the command is doing goes on to its end; a full disk is one. */
+function watchOutput(): void {
+  process.stderr.on("error", () => {}); // there is nowhere left to say it
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    output.printed = true;
+    if (error.code !== "EPIPE") fail(error);
+  });
+}
+
+function watchSignals(): void {
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
@@ -178,6 +177,22 @@ function start(): void {
       stop.abort(signal);
     });
   }
+}
+
+/** What no promise waited for: told like every other error, then the process ends, for its state is unknown. */
+const fail = (error: unknown): void => void report(error).then((code) => process.exit(code));
+
+function start(): void {
+  const argv = words();
+  if (argv[0] === "--version" && argv.length === 1) {
+    printVersion();
+    return;
+  }
+  output.json = argv.includes("--json");
+  output.verbose = argv.includes("-v") || argv.includes("--verbose");
+  watchOutput();
+  watchSignals();
+  process.on("uncaughtException", fail);
   main(argv)
     .catch(report)
     .then((code) => {

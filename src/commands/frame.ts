@@ -56,6 +56,8 @@ export type Context<A extends Args, P> = {
   config(): Promise<Config>;
   /** Which database to use, and who said so; says it on stderr with -v. Throws UserError(2). Nothing is opened or made. */
   database(): Promise<DatabaseChoice>;
+  /** The token for a libSQL server, if there is one. Throws UserError(2). */
+  authToken(): Promise<string | undefined>;
   /** The log file and stderr; nothing is made before the first line. Lines below `level` of the config are dropped. */
   log(): Promise<Log>;
   now(): Date;
@@ -84,7 +86,7 @@ export type Command = {
 export type Output = { json: boolean; verbose: boolean; printed: boolean };
 
 /** Declares a command; see the top of this file. */
-export function command<const A extends Args, P = never>(definition: {
+export function command<const A extends Args, P = unknown>(definition: {
   readonly name: string;
   readonly about: string;
   readonly args: A;
@@ -143,11 +145,15 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
   });
   const config = async (): Promise<Config> => (await loaded()).config;
   const database = once(async () => {
-    const { chooseDatabase } = await import("../host/paths.ts");
+    const [{ chooseDatabase }, { parseLocation }] = await Promise.all([
+      import("../host/paths.ts"),
+      import("../queue/location.ts"),
+    ]);
     const { config, sources } = await loaded();
     const value = config.queue.database;
     const configured = value === null ? null : { value, source: sources.get("queue.database") ?? "config" };
     const choice = chooseDatabase({ flag: common.db, env, cwd, configured });
+    parseLocation(choice.location); // refuses a URL with a secret in it, before -v shows it
     if (common.verbose) note(`database  ${choice.location} (${choice.source})`);
     return choice;
   });
@@ -155,13 +161,13 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
     const [{ openLog }, { logFile }] = await Promise.all([import("../host/log.ts"), import("../host/paths.ts")]);
     const { log: settings } = await config();
     const file = settings.file ?? logFile(await database(), env);
-    const { quiet, verbose } = common;
     return openLog({
       file,
       maxBytes: settings.maxSizeBytes,
       level: settings.level,
-      quiet,
-      verbose,
+      quiet: common.quiet,
+      verbose: common.verbose,
+      color: wantsColor(common.color, env, host.stderr.isTTY === true),
       env,
       stderr: host.stderr,
       now: host.now,
@@ -178,6 +184,10 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
     configFlag: common.config,
     config,
     database,
+    async authToken() {
+      const { readAuthToken } = await import("../host/secrets.ts");
+      return readAuthToken(env, (await config()).queue.authTokenFile);
+    },
     log,
     now: host.now,
     interruption: host.interruption,

@@ -7,11 +7,11 @@ const unitMs: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-/** What parseDuration takes, as a JSON Schema pattern. */
-export const durationPattern = "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$";
+/** The texts that are durations, as a JSON Schema pattern. */
+export const durationPattern = "^(?=.*[1-9])([0-9]{1,9}(\\.[0-9]{1,3})?(ms|s|m|h|d|w)){1,6}$";
 
 /**
- * Reads `90s`, `5m`, `1h30m`, `14d`, `1.5h` and gives milliseconds; undefined when the text is something else.
+ * Reads `90s`, `5m`, `1h30m`, `14d`, `1.5h` and gives milliseconds; undefined when the text is something else, or no time at all.
  * A bare number is refused: nobody agrees whether `90` means seconds or milliseconds.
  */
 export function parseDuration(text: string): number | undefined {
@@ -20,7 +20,7 @@ export function parseDuration(text: string): number | undefined {
   for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|[smhdw])/g)) {
     total += Number(amount) * (unitMs[unit ?? ""] ?? Number.NaN);
   }
-  return Number.isSafeInteger(Math.round(total)) ? Math.round(total) : undefined;
+  return Math.max(1, Math.round(total));
 }
 
 /** The shortest text that parseDuration reads back as `ms`: `90_000` is `1m30s`, 0 is `0s`. */

@@ -12,6 +12,8 @@ export type RuleSettings = {
 
 /** One [[rule]]: what it says, and the test that its `match` became when the configuration was read. */
 export type Rule = {
+  /** as it was written */
+  readonly match: { readonly name?: string; readonly path?: string; readonly tag?: string };
   readonly matches: (subject: RuleSubject) => boolean;
   readonly set: Partial<RuleSettings>;
   /** for a person: where it stands */

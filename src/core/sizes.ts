@@ -8,15 +8,14 @@ const unitBytes: Readonly<Record<string, number>> = {
   GIB: 1_073_741_824,
 };
 
-/** What parseSize takes, as a JSON Schema pattern. */
-export const sizePattern = "^[0-9]+(\\.[0-9]+)? ?([kKmMgG][iI]?)?[bB]$";
+/** The texts that are sizes, as a JSON Schema pattern. */
+export const sizePattern = "^(?=.*[1-9])[0-9]{1,6}(\\.[0-9]{1,3})? ?([kKmMgG][iI]?)?[bB]$";
 
 /** Reads `10MB`, `512KiB`, `1.5 GB` and gives bytes (MB is 1,000,000, MiB 1,048,576); undefined when the text is something else. */
 export function parseSize(text: string): number | undefined {
   if (!new RegExp(sizePattern).test(text)) return undefined;
   const [, amount, unit] = /^([0-9.]+) ?([a-zA-Z]+)$/.exec(text) ?? [];
-  const bytes = Math.round(Number(amount) * (unitBytes[(unit ?? "").toUpperCase()] ?? Number.NaN));
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+  return Math.max(1, Math.round(Number(amount) * (unitBytes[(unit ?? "").toUpperCase()] ?? Number.NaN)));
 }
 
 /** The text that parseSize reads back as `bytes`, in the largest decimal unit that loses nothing: `10_000_000` is `10MB`. */

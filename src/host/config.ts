@@ -1,4 +1,6 @@
+import { exitCode, UserError } from "../core/errors.ts";
 import type { Rule } from "../core/rules.ts";
+import type { Problem } from "./config-problems.ts";
 import type { ConfigFile } from "./paths.ts";
 import { chooseConfigFile } from "./paths.ts";
 
@@ -65,6 +67,12 @@ export type LoadedConfig = {
   readonly warnings: readonly string[];
 };
 
+/** What a look at the configuration found: its value, or everything that is wrong with it. */
+export type Inspected = { readonly file: ConfigFile | undefined } & (
+  | { readonly loaded: LoadedConfig; readonly problems: readonly [] }
+  | { readonly loaded: undefined; readonly problems: readonly [Problem, ...Problem[]] }
+);
+
 export type Env = Readonly<Record<string, string | undefined>>;
 
 const variablePrefix = "ORCHESTRATOR_MERGE_";
@@ -72,7 +80,7 @@ const variablePrefix = "ORCHESTRATOR_MERGE_";
 const otherVariables = new Set(["DB", "CONFIG", "AUTH_TOKEN", "PROJECT", "TARGET", "BASE", "TIP", "RUN"]);
 
 /** The variables that may override a key: theirs are the names in which a section follows the prefix. */
-export function overrides(env: Env): Map<string, string> {
+function overrides(env: Env): Map<string, string> {
   const found = new Map<string, string>();
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith(variablePrefix) || value === undefined || value === "") continue;
@@ -81,20 +89,27 @@ export function overrides(env: Env): Map<string, string> {
   return found;
 }
 
+type Place = { readonly flag: string | undefined; readonly env: Env; readonly cwd: string };
+
 /**
  * Reads the configuration. Throws UserError(2) that names the file and line, or the variable. Without a file and without
- * overrides the parser and the validator are not even loaded (bundled: 25 ms of a run that takes 60).
+ * overrides the parser and the validator are not even loaded.
  */
-export async function loadConfig(given: {
-  readonly flag: string | undefined;
-  readonly env: Env;
-  readonly cwd: string;
-}): Promise<LoadedConfig> {
-  const file = chooseConfigFile(given);
-  const variables = overrides(given.env);
+export async function loadConfig(place: Place): Promise<LoadedConfig> {
+  const { loaded, problems } = await inspectConfig(place);
+  if (loaded !== undefined) return loaded;
+  const [first, ...others] = problems;
+  const more = others.length === 0 ? "" : ` (${others.length} more: orchestrator-merge config check)`;
+  throw new UserError(exitCode.usage, first.sentence, `${first.wayOut}${more}`);
+}
+
+/** As loadConfig, with everything that is wrong as a value. Throws UserError(2) only when the file cannot be read. */
+export async function inspectConfig(place: Place): Promise<Inspected> {
+  const file = chooseConfigFile(place);
+  const variables = overrides(place.env);
   if (file === undefined && variables.size === 0) {
-    return { config: defaults, file, sources: new Map(), warnings: [] };
+    return { file, loaded: { config: defaults, file, sources: new Map(), warnings: [] }, problems: [] };
   }
-  const { readConfig } = await import("./config-file.ts");
-  return readConfig(file, variables, given);
+  const { inspectFile } = await import("./config-file.ts");
+  return inspectFile(file, variables, place);
 }

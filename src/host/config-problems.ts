@@ -1,0 +1,142 @@
+import { configSchema, notBuilt, notBuiltValues } from "./config-schema.ts";
+import { didYouMean } from "./nearest.ts";
+
+/** One thing that is wrong with the configuration. `line` is null for what a variable said. */
+export type Problem = {
+  readonly line: number | null;
+  readonly key: string | null;
+  readonly sentence: string;
+  readonly wayOut: string;
+};
+
+/** Where the keys of a parsed configuration came from. */
+export type Origins = {
+  readonly file: string;
+  readonly lines: ReadonlyMap<string, number>;
+  /** variables by key */
+  readonly variables: Map<string, string>;
+};
+
+/** Everything that is wrong with `raw`, in the order of the file. Empty means that configSchema takes it. */
+export function findProblems(raw: Record<string, unknown>, origins: Origins): Problem[] {
+  const refused = findNotBuilt(raw, []);
+  const problems = refused.map((path) => notBuiltProblem(path, valueAt(raw, path), origins));
+  const result = configSchema.safeParse(raw);
+  for (const issue of result.error?.issues ?? []) {
+    const path = issue.path.map(String);
+    if (issue.code === "unrecognized_keys") {
+      for (const key of issue.keys) {
+        if (!isCovered([...path, key], refused))
+          problems.push(unknownKey(path, key, valueAt(raw, [...path, key]), origins));
+      }
+    } else if (!isCovered(path, refused)) problems.push(badValue(path, valueAt(raw, path), issue.message, origins));
+  }
+  return problems.sort((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY));
+}
+
+/** The paths of what is documented and not built: whole sections, keys of rules, and single values. */
+function findNotBuilt(raw: Record<string, unknown>, at: readonly string[]): string[][] {
+  const found: string[][] = [];
+  for (const [key, value] of Object.entries(raw)) {
+    const path = [...at, key];
+    const table = at.filter((name) => !/^[0-9]+$/.test(name)).join(".");
+    const isSection = at.length === 0 && key !== "rule" && notBuilt.has(key);
+    if (isSection || notBuilt.get(table)?.includes(key) || notBuiltValues.get(path.join("."))?.(value))
+      found.push(path);
+    else if (typeof value === "object" && value !== null) found.push(...findNotBuilt({ ...value }, path));
+  }
+  return found;
+}
+
+const isCovered = (path: readonly string[], refused: readonly string[][]): boolean =>
+  refused.some((outer) => outer.every((name, i) => path[i] === name));
+
+function notBuiltProblem(path: readonly string[], given: unknown, origins: Origins): Problem {
+  const value = notBuiltValues.has(path.join(".")) ? ` = ${shown(given)}` : "";
+  // a section that only a variable made has no line, but then one of its keys has the variable
+  const of = origins.lines.has(path.join(".")) ? path : [...path, ...onlyKey(path, origins)];
+  return problem(
+    of,
+    `${label(of, origins)}${value} belongs to a feature that this version does not have yet.`,
+    "Take it out: to ignore it would be to pretend that it works.",
+    origins,
+  );
+}
+
+function onlyKey(path: readonly string[], origins: Origins): string[] {
+  const start = `${path.join(".")}.`;
+  const key = [...origins.variables.keys()].find((name) => name.startsWith(start));
+  return key === undefined ? [] : [key.slice(start.length)];
+}
+
+function unknownKey(table: readonly string[], key: string, value: unknown, origins: Origins): Problem {
+  const known = knownKeys(table);
+  const path = [...table, key];
+  if (table.length === 0) {
+    const isTable = typeof value === "object" && value !== null;
+    const what = isTable
+      ? `section [${key}].${didYouMean(key, known)}`
+      : `key ${JSON.stringify(key)} outside any section.`;
+    return problem(path, `unknown ${what}`, `The sections are: ${known.join(", ")}.`, origins);
+  }
+  return problem(
+    path,
+    `unknown key ${JSON.stringify(key)} in ${tableName(table)}.${didYouMean(key, known)}`,
+    `Its keys are: ${known.join(", ")}.`,
+    origins,
+  );
+}
+
+function badValue(path: readonly string[], value: unknown, wanted: string, origins: Origins): Problem {
+  const takes = value === undefined ? "is missing" : `does not take ${shown(value)}`;
+  return problem(path, `${label(path, origins)} ${takes}.`, `Give ${wanted}.`, origins);
+}
+
+function problem(path: readonly string[], text: string, wayOut: string, origins: Origins): Problem {
+  const key = path.join(".");
+  if (origins.variables.has(key)) return { line: null, key, sentence: text, wayOut };
+  // what is missing has no line of its own: its table's is the nearest
+  let depth = path.length;
+  while (depth > 0 && !origins.lines.has(path.slice(0, depth).join("."))) depth--;
+  const line = origins.lines.get(path.slice(0, depth).join(".")) ?? null;
+  return { line, key, sentence: line === null ? text : `${origins.file}:${line}: ${text}`, wayOut };
+}
+
+/** `[run] batch_size`, `[[rule]] target`, or the variable that said it. */
+function label(path: readonly string[], origins: Origins): string {
+  const variable = origins.variables.get(path.join("."));
+  if (variable !== undefined) return variable;
+  const last = path.at(-1) ?? "";
+  if (path.length === 1 || (path.length === 2 && path[0] === "rule")) return tableName(path);
+  if (/^[0-9]+$/.test(last)) return `${label(path.slice(0, -1), origins)} item ${Number(last) + 1}`;
+  return `${tableName(path.slice(0, -1))} ${last}`;
+}
+
+function tableName(path: readonly string[]): string {
+  if (path[0] !== "rule") return `[${path.join(".")}]`;
+  return ["[[rule]]", ...path.slice(2)].join(" ");
+}
+
+function knownKeys(table: readonly string[]): string[] {
+  const { rule, ...sections } = configSchema.shape;
+  if (table.length === 0) return Object.keys(configSchema.shape);
+  const ruleShape = rule.def.innerType.def.element.shape;
+  if (table[0] === "rule") return Object.keys(table.includes("match") ? ruleShape.match.shape : ruleShape);
+  const section = Object.entries(sections).find(([name]) => name === table[0])?.[1];
+  return section === undefined ? [] : Object.keys(section.def.innerType.shape);
+}
+
+function valueAt(raw: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (at, key) =>
+      typeof at === "object" && at !== null ? Object.entries(at).find(([name]) => name === key)?.[1] : undefined,
+    raw,
+  );
+}
+
+/** A value as a person wrote it, shortened; never one that holds the password of a URL. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  if (/:\/\/[^/?#"]*@|authToken=/.test(text)) return "a URL with a secret in it";
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}

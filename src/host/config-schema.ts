@@ -1,0 +1,116 @@
+// the namespace import of zod/mini is what lets the bundler drop the rest: 19 KB and 6 ms, against 454 KB and 30 ms for `z` from "zod"
+import * as z from "zod/mini";
+import { durationPattern } from "../core/durations.ts";
+import { sizePattern } from "../core/sizes.ts";
+
+/*
+ * What a configuration file may hold. Every check is one that JSON Schema can say too, so that `config schema` is the truth,
+ * and every `error` is the end of the sentence "Give ...".
+ */
+const matching = (pattern: string, error: string) => z.string({ error }).check(z.regex(new RegExp(pattern), { error }));
+const oneOf = <const T extends string>(...names: readonly T[]) =>
+  z.enum(names, { error: names.length === 1 ? JSON.stringify(names[0]) : `one of: ${names.join(", ")}` });
+const wholeNumber = (error = "a whole number from 1 up") => z.int({ error }).check(z.minimum(1, { error }));
+const filled = (error: string) => z.string({ error }).check(z.minLength(1, { error }));
+const duration = () => matching(durationPattern, 'a time such as "90s", "5m", "1h30m" or "14d"');
+const size = () => matching(sizePattern, 'a size such as "500KB" or "10MB"');
+const listOf = <T extends z.core.SomeType>(item: T, error: string) => z.array(item, { error });
+const truth = () => z.boolean({ error: "true or false" });
+
+/** https://git-scm.com/docs/git-check-ref-format, as far as a pattern can say it; git has the last word. */
+const branch = () =>
+  matching(
+    "^(?![-/.])(?!.*(\\.\\.|@\\{|//|/\\.))[^\\u0000-\\u0020\\u007f~^:?*\\[\\\\]+(?<![/.])(?<!\\.lock)$",
+    'the name of a branch, or "auto"',
+  );
+
+/** A URL that carries a user or a token would show up in `config show` and in logs. */
+const database = () =>
+  matching(
+    "^(?![A-Za-z0-9+.-]+://[^/?#]*@)(?![^?]*\\?(.*&)?authToken=)[\\s\\S]+$",
+    "a path or the URL of a libSQL server, without a password or a token (they belong in auth_token_file)",
+  );
+
+/** Inside the repository, as git writes it. */
+const relativePath = () =>
+  matching("^(?!/)(?!(.*/)?\\.\\.(/|$))[\\s\\S]+$", "a path inside the repository, without a leading /");
+
+const section = <T extends z.core.$ZodLooseShape>(shape: T) =>
+  z.optional(z.strictObject(shape, { error: "a table of keys" }));
+const optional = z.optional;
+
+const matchWanted = 'a table with at least one of: name, path, tag (name = "*" is every project)';
+
+const rule = z.strictObject(
+  {
+    match: z
+      .strictObject(
+        {
+          name: optional(filled("a glob of project names")),
+          path: optional(matching("^(/|~/|\\*)", "a glob of whole paths, such as ~/work/**")),
+          tag: optional(filled("a tag")),
+        },
+        { error: matchWanted },
+      )
+      .check(z.refine((match) => Object.keys(match).length > 0, { error: matchWanted }))
+      .register(z.globalRegistry, { minProperties: 1 }),
+    trust: optional(truth()),
+    action: optional(oneOf("merge", "skip")),
+    target: optional(branch()),
+    push: optional(oneOf("auto", "off")),
+  },
+  { error: "a table with match" },
+);
+
+export const configSchema = z.strictObject({
+  queue: section({ database: optional(database()), auth_token_file: optional(filled("the path of a file")) }),
+  run: section({
+    batch_size: optional(wholeNumber()),
+    merge_timeout: optional(duration()),
+    max_runtime: optional(duration()),
+    parallel: optional(z.literal(1, { error: "1" })),
+  }),
+  merge: section({
+    target: optional(branch()),
+    strategy: optional(oneOf("merge")),
+    heads: optional(oneOf("all", "newest")),
+    uncommitted: optional(oneOf("hold", "ignore")),
+    ignore_uncommitted: optional(listOf(filled("a glob"), "a list of globs")),
+    keep_target: optional(listOf(relativePath(), "a list of paths")),
+  }),
+  push: section({
+    mode: optional(oneOf("auto", "off")),
+    remote: optional(matching("^[A-Za-z0-9_][A-Za-z0-9_./-]*$", "the name of a remote")),
+    unpublished: optional(oneOf("withhold", "push")),
+    diverged: optional(oneOf("merge", "hold")),
+    timeout: optional(duration()),
+  }),
+  tag: section({ mode: optional(oneOf("push", "local", "off")) }),
+  log: section({
+    file: optional(filled("the path of a file")),
+    level: optional(oneOf("error", "warn", "info", "debug")),
+    max_size: optional(size()),
+  }),
+  rule: optional(z.array(rule, { error: "[[rule]] tables" })),
+});
+
+/** The same as JSON Schema (draft 2020-12), for editors. */
+export const configJsonSchema = (): object => z.toJSONSchema(configSchema, { io: "input" });
+
+export type RawConfig = z.infer<typeof configSchema>;
+
+/** Keys by table that the documentation names and this version cannot act on: refused, because ignoring them would be a lie. */
+export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
+  ["backup", ["keep"]],
+  ["gate", ["command", "timeout", "env"]],
+  ["resolver", ["commands", "timeout"]],
+  ["notify", ["on", "slack", "webhook", "email"]],
+  ["rule", ["approval", "window", "strategy", "gate", "after"]],
+  ["rule.match", ["type"]],
+]);
+
+/** Values of built keys that this version cannot act on yet. */
+export const notBuiltValues: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ["run.parallel", (value: unknown) => Number.isSafeInteger(value) && Number(value) > 1],
+  ["merge.strategy", (value: unknown) => value === "squash" || value === "rebase" || value === "ff"],
+]);
