@@ -84,7 +84,7 @@ describe("building", () => {
   const clones = ["here", "or-there"].map((name) => join(scratch, name));
   beforeAll(() => {
     for (const clone of clones) {
-      for (const part of ["src", "systemd", "build.mjs", "package.json", "package-lock.json"]) {
+      for (const part of ["src", "systemd", "build", "build.mjs", "package.json", "package-lock.json"]) {
         if (existsSync(join(root, part))) cpSync(join(root, part), join(clone, part), { recursive: true });
       }
       symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
