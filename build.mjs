@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Makes dist/orchestrator-merge (one executable) and dist/orchestrator-merge.mjs (one script). Runs on a plain Node 20 or newer with
-// nothing installed: it installs what package-lock.json says, then hands over to the Node pinned there.
+// nothing installed: it installs what package-lock.json says, and hands over to the Node pinned there.
 //
 //   node build.mjs [--out DIR] [--entry FILE]   build, unless nothing changed
 //   node build.mjs --deps                       only make sure of the dependencies

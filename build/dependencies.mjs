@@ -26,13 +26,18 @@ function installed() {
   return Object.keys(found).every((path) => path in wanted);
 }
 
-/** Installs with npm ci when something is missing or another version; says so in one line. */
+/**
+ * Installs when something is missing or another version; says so in one line. Not with `npm ci`, which wants a lock entry for
+ * every operating system's variant of every optional package and fails where a registry carries only some of them; what it
+ * promises, exactly the locked versions and nothing else, is looked at afterwards.
+ */
 export function makeSureOfDependencies() {
   if (!installed()) {
-    say("installing what package-lock.json asks for (npm ci)");
+    say("installing what package-lock.json asks for (npm install, half a minute)");
     // No install scripts: none is needed, and whoever clones this should not have to trust 150 packages with a shell.
     const args = [
-      "ci",
+      "install",
+      "--no-save",
       "--ignore-scripts",
       "--include=dev",
       "--include=optional",
@@ -40,7 +45,7 @@ export function makeSureOfDependencies() {
       "--no-fund",
       "--loglevel=error",
     ];
-    // Under `npm test` npm says where it and its Node are. Not a Node of node_modules: npm ci begins by deleting that.
+    // Under `npm test` npm says where it and its Node are. Not a Node of node_modules: npm may delete that.
     const { npm_execpath: npm, npm_node_execpath: node, PATH = "" } = process.env;
     const known = npm?.endsWith("npm-cli.js") && node !== undefined && !node.startsWith(inRoot("node_modules"));
     const path = PATH.split(delimiter).filter((entry) => !resolve(entry).startsWith(inRoot("node_modules")));
@@ -51,13 +56,15 @@ export function makeSureOfDependencies() {
     });
     if (done.error)
       throw new BuildError(`npm could not be started (${done.error.message}). Install Node.js 20 or newer with npm.`);
-    if (done.status !== 0) throw new BuildError(`npm ci failed:\n${done.stdout}${done.stderr}`);
+    if (done.status !== 0) throw new BuildError(`npm install failed:\n${done.stdout}${done.stderr}`);
+    if (!installed())
+      throw new BuildError("package-lock.json does not fit package.json. Run npm install and commit it.");
   }
   for (const file of [pinnedNode, addonFile]) {
     if (fs.existsSync(file)) continue;
     const why =
       process.platform === "linux" && ["x64", "arm64"].includes(process.arch)
-        ? "Run npm ci --include=optional."
+        ? "Run npm install --include=optional."
         : `This builds on Linux, x64 or arm64, and this is ${process.platform} ${process.arch}.`;
     throw new BuildError(`${relative(root, file)} is not there. ${why}`);
   }
