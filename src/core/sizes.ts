@@ -9,7 +9,7 @@ const unitBytes: Readonly<Record<string, number>> = {
 };
 
 /** The texts that are sizes, as a JSON Schema pattern. */
-export const sizePattern = "^(?=.*[1-9])[0-9]{1,6}(\\.[0-9]{1,3})? ?([kKmMgG][iI]?)?[bB]$";
+export const sizePattern = "^(?=.*[1-9])[0-9]{1,12}(\\.[0-9]{1,3})? ?([kKmMgG][iI]?)?[bB]$";
 
 /** Reads `10MB`, `512KiB`, `1.5 GB` and gives bytes (MB is 1,000,000, MiB 1,048,576); undefined when the text is something else. */
 export function parseSize(text: string): number | undefined {

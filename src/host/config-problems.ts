@@ -29,7 +29,9 @@ export function findProblems(raw: Record<string, unknown>, origins: Origins): Pr
         if (!isCovered([...path, key], refused))
           problems.push(unknownKey(path, key, valueAt(raw, [...path, key]), origins));
       }
-    } else if (!isCovered(path, refused)) problems.push(badValue(path, valueAt(raw, path), issue.message, origins));
+      // an empty match is not complained of when what it held is refused already
+    } else if (!isCovered(path, refused) && !refused.some((inner) => isCovered(inner, [path])))
+      problems.push(badValue(path, valueAt(raw, path), issue.message, origins));
   }
   return problems.sort((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY));
 }

@@ -1,0 +1,296 @@
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { settingsFor } from "../../src/core/rules.ts";
+import { defaults, inspectConfig, loadConfig } from "../../src/host/config.ts";
+import { configJsonSchema } from "../../src/host/config-schema.ts";
+import { listSettings } from "../../src/host/config-show.ts";
+import { temporaryDirectory } from "../helpers/directory.ts";
+import { matchesSchema } from "../helpers/jsonSchema.ts";
+
+const home = { HOME: "/home/me" };
+
+/** A config file with this text, as --config would name it. */
+function place(text: string, env: Readonly<Record<string, string>> = {}) {
+  const directory = temporaryDirectory({ "c.toml": text });
+  return { flag: join(directory, "c.toml"), env: { ...home, ...env }, cwd: "/cwd" };
+}
+
+/** Every problem as `line: sentence`, without the path of the file. */
+async function problems(text: string, env: Readonly<Record<string, string>> = {}): Promise<string[]> {
+  const here = place(text, env);
+  const { problems } = await inspectConfig(here);
+  return problems.map(({ sentence }) => sentence.replace(`${here.flag}:`, ""));
+}
+
+/** CONTRACT 9 with every key that this version has, none at its default. */
+const full = `
+[queue]
+database = "q.db"
+auth_token_file = "~/token"
+[run]
+batch_size = 7
+merge_timeout = "90s"
+max_runtime = "1h30m"
+parallel = 1
+[merge]
+target = "release/1.x"
+strategy = "merge"
+heads = "newest"
+uncommitted = "ignore"
+ignore_uncommitted = ["*.tmp"]
+keep_target = ["AGENTS.md"]
+[push]
+mode = "off"
+remote = "upstream"
+unpublished = "push"
+diverged = "hold"
+timeout = "2m"
+[tag]
+mode = "local"
+[log]
+file = "logs/own.log"
+level = "debug"
+max_size = "1MB"
+[[rule]]
+match = { name = "api-*", path = "~/work/**", tag = "critical" }
+trust = true
+action = "skip"
+target = "develop"
+push = "off"
+`;
+
+test("without a file and variables everything is at its default", async () => {
+  const cwd = temporaryDirectory();
+  const { config, file, sources } = await loadConfig({ flag: undefined, env: { HOME: cwd }, cwd });
+  expect(config).toBe(defaults);
+  expect([file, sources.size]).toEqual([undefined, 0]);
+});
+
+test("an empty file is everything at its default too", async () => {
+  expect((await loadConfig(place("# nothing\n"))).config).toEqual(defaults);
+});
+
+test("every key is read, in its own unit, with paths seen from the file", async () => {
+  const here = place(full);
+  const { config } = await loadConfig(here);
+  const { rules, ...rest } = config;
+  expect(rest).toEqual({
+    queue: { database: join(here.flag, "../q.db"), authTokenFile: "/home/me/token" },
+    run: { batchSize: 7, mergeTimeoutMs: 90_000, maxRuntimeMs: 5_400_000, parallel: 1 },
+    merge: {
+      target: "release/1.x",
+      strategy: "merge",
+      heads: "newest",
+      uncommitted: "ignore",
+      ignoreUncommitted: ["*.tmp"],
+      keepTarget: ["AGENTS.md"],
+    },
+    push: { mode: "off", remote: "upstream", unpublished: "push", diverged: "hold", timeoutMs: 120_000 },
+    tag: { mode: "local" },
+    log: { file: join(here.flag, "../logs/own.log"), level: "debug", maxSizeBytes: 1_000_000 },
+  });
+  expect(rules.map(({ set, source }) => ({ set, source }))).toEqual([
+    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 29" },
+  ]);
+});
+
+test("a rule matches when all of its globs and its tag do; names keep their case and may hold dots", async () => {
+  const { config } = await loadConfig(place(full));
+  const matching = { name: "api-x", path: "/home/me/work/a/b", tags: ["x", "critical"] };
+  const acts = (change: Partial<typeof matching>) => settingsFor({ ...matching, ...change }, config).action === "skip";
+  expect(acts({})).toBe(true);
+  expect(acts({ path: "/home/me/work/.hidden/b" })).toBe(true);
+  expect(acts({ name: "API-x" })).toBe(false);
+  expect(acts({ name: "my-api-x" })).toBe(false);
+  expect(acts({ path: "/home/me/workshop/b" })).toBe(false);
+  expect(acts({ tags: ["x"] })).toBe(false);
+  const all = await loadConfig(place('[[rule]]\nmatch = { name = "*" }\naction = "skip"'));
+  expect(settingsFor({ name: ".hidden", path: "/", tags: [] }, all.config).action).toBe("skip");
+});
+
+test("a time longer than Node's timers can hold is the longest they can: a longer one fires at once", async () => {
+  const { config } = await loadConfig(place('[run]\nmerge_timeout = "99d"'));
+  expect(config.run.mergeTimeoutMs).toBe(2 ** 31 - 1);
+});
+
+describe("what is wrong is said with its line", () => {
+  test.each([
+    ["[run]\n\nbatchsize = 5", '3: unknown key "batchsize" in [run]. Did you mean batch_size?'],
+    ["[run]\nfoo = 5", '2: unknown key "foo" in [run].'],
+    ["[rnu]\nbatch_size = 5", "1: unknown section [rnu]. Did you mean run?"],
+    ["[constructor]", "1: unknown section [constructor]."],
+    ["batch_size = 5", '1: unknown key "batch_size" outside any section.'],
+    ["run = 5", "1: [run] does not take 5."],
+    ["[run]\nbatch_size = 0", "2: [run] batch_size does not take 0."],
+    ['[run]\nbatch_size = "5"', '2: [run] batch_size does not take "5".'],
+    ["[run]\nbatch_size = 1.5", "2: [run] batch_size does not take 1.5."],
+    ["[run]\nmerge_timeout = 90", "2: [run] merge_timeout does not take 90."],
+    ['[run]\nmax_runtime = "9 minutes"', '2: [run] max_runtime does not take "9 minutes".'],
+    ['[log]\nmax_size = "10 parsecs"', '2: [log] max_size does not take "10 parsecs".'],
+    ['[log]\nlevel = "loud"', '2: [log] level does not take "loud".'],
+    ['[push]\nmode = "on"', '2: [push] mode does not take "on".'],
+    ['[push]\nremote = "-x"', '2: [push] remote does not take "-x".'],
+    ['[merge]\ntarget = "-x"', '2: [merge] target does not take "-x".'],
+    ['[merge]\ntarget = "a..b"', '2: [merge] target does not take "a..b".'],
+    ['[merge]\nkeep_target = [\n "a",\n "../b"]', '2: [merge] keep_target item 2 does not take "../b".'],
+    ['[merge]\nignore_uncommitted = "*.log"', '2: [merge] ignore_uncommitted does not take "*.log".'],
+    ["[[rule]]\ntrust = true", "1: [[rule]] match is missing."],
+    ["[[rule]]\nmatch = {}", "2: [[rule]] match does not take {}."],
+    ['[[rule]]\nmatch = {nam = "x"}', '2: unknown key "nam" in [[rule]] match. Did you mean name?'],
+    ['[[rule]]\nmatch = {path = "work/*"}', '2: [[rule]] match path does not take "work/*".'],
+    ['[[rule]]\nmatch = {name = "x"}\n[[rule]]\nmatch = {tag = "y"}\ntrust = 1', "5: [[rule]] trust does not take 1."],
+    ["[run]\nparallel = 2", "2: [run] parallel = 2 belongs to a feature that this version does not have yet."],
+    ["[run]\nparallel = 0", "2: [run] parallel does not take 0."],
+    [
+      '[merge]\nstrategy = "squash"',
+      '2: [merge] strategy = "squash" belongs to a feature that this version does not have yet.',
+    ],
+    ['[merge]\nstrategy = "octopus"', '2: [merge] strategy does not take "octopus".'],
+    ["\n[gate]\nnonsense = 1", "2: [gate] belongs to a feature that this version does not have yet."],
+    ['[backup]\nkeep = "14d"', "1: [backup] belongs to a feature that this version does not have yet."],
+    ["[resolver]", "1: [resolver] belongs to a feature that this version does not have yet."],
+    ["[notify]", "1: [notify] belongs to a feature that this version does not have yet."],
+    ...["approval = true", 'window = {from = "9:00"}', 'strategy = "ff"', "gate = {}", 'after = ["x"]'].map((key) => [
+      `[[rule]]\nmatch = {name = "x"}\n${key}`,
+      `3: [[rule]] ${key.split(" ")[0]} belongs to a feature that this version does not have yet.`,
+    ]),
+    [
+      '[[rule]]\nmatch = {type = "node"}',
+      "2: [[rule]] match type belongs to a feature that this version does not have yet.",
+    ],
+  ])("%j", async (text, sentence) => {
+    expect((await problems(text))[0]).toBe(sentence);
+  });
+
+  test("TOML that is none", async () => {
+    expect((await problems("[run]\nbatch_size = \n"))[0]).toMatch(/^2: this is not TOML: .+\.$/);
+    expect((await problems("[run]\n[run]\n"))[0]).toMatch(/^2: this is not TOML: .+\.$/);
+  });
+
+  test("all of it at once, in the order of the file", async () => {
+    const text =
+      '[log]\nlevel = "loud"\n[gate]\n[run]\nbatch_size = 0\nfoo = 1\n[[rule]]\nmatch = {type = "x"}\napproval = 1';
+    const lines = (await problems(text)).map((sentence) => Number(sentence.split(":")[0]));
+    expect(lines).toEqual([2, 3, 5, 6, 8, 9]);
+  });
+
+  test("loadConfig throws the first, counts the rest, exit code 2", async () => {
+    const here = place("[run]\nbatch_size = 0\nfoo = 1");
+    await expect(loadConfig(here)).rejects.toMatchObject({
+      code: 2,
+      sentence: `${here.flag}:2: [run] batch_size does not take 0.`,
+      wayOut: "Give a whole number from 1 up. (1 more: orchestrator-merge config check)",
+    });
+  });
+
+  test("a file that is named but missing, or is a directory", async () => {
+    const cwd = temporaryDirectory();
+    const missing = loadConfig({ flag: "gone.toml", env: home, cwd });
+    await expect(missing).rejects.toMatchObject({
+      code: 2,
+      sentence: expect.stringContaining("(--config) is not there"),
+    });
+    const named = loadConfig({ flag: undefined, env: { ...home, ORCHESTRATOR_MERGE_CONFIG: cwd }, cwd });
+    await expect(named).rejects.toMatchObject({ code: 2, sentence: expect.stringContaining("EISDIR") });
+  });
+});
+
+describe("variables override the file", () => {
+  test("with the same checks, and their own name in the error", async () => {
+    const env = { ORCHESTRATOR_MERGE_RUN_BATCH_SIZE: "x", ORCHESTRATOR_MERGE_PUSH_TIMEOUT: "1" };
+    expect(await problems("[run]\nbatch_size = 3", env)).toEqual([
+      'ORCHESTRATOR_MERGE_RUN_BATCH_SIZE does not take "x".',
+      'ORCHESTRATOR_MERGE_PUSH_TIMEOUT does not take "1".',
+    ]);
+  });
+
+  test("as numbers, lists, paths seen from the current directory", async () => {
+    const env = {
+      ORCHESTRATOR_MERGE_RUN_BATCH_SIZE: "9",
+      ORCHESTRATOR_MERGE_RUN_PARALLEL: "1",
+      ORCHESTRATOR_MERGE_MERGE_TARGET: "5",
+      ORCHESTRATOR_MERGE_MERGE_IGNORE_UNCOMMITTED: "*.a, *.b",
+      ORCHESTRATOR_MERGE_MERGE_KEEP_TARGET: '["x,y"]',
+      ORCHESTRATOR_MERGE_LOG_FILE: "here.log",
+      ORCHESTRATOR_MERGE_LOG_LEVEL: "",
+    };
+    const { config, sources } = await loadConfig(place('[run]\nbatch_size = 3\n[log]\nlevel = "warn"', env));
+    expect([config.run.batchSize, config.run.parallel, config.merge.target]).toEqual([9, 1, "5"]);
+    expect([config.merge.ignoreUncommitted, config.merge.keepTarget]).toEqual([["*.a", "*.b"], ["x,y"]]);
+    expect([config.log.file, config.log.level]).toEqual(["/cwd/here.log", "warn"]);
+    expect(sources.get("run.batch_size")).toBe("environment ORCHESTRATOR_MERGE_RUN_BATCH_SIZE");
+    expect(sources.get("log.level")).toBe("config file line 4");
+  });
+
+  test("without a file too", async () => {
+    const cwd = temporaryDirectory();
+    const env = { HOME: cwd, ORCHESTRATOR_MERGE_TAG_MODE: "off" };
+    expect((await loadConfig({ flag: undefined, env, cwd })).config).toEqual({ ...defaults, tag: { mode: "off" } });
+  });
+
+  test("what is not built is refused, what is no setting is a warning", async () => {
+    expect(await problems("", { ORCHESTRATOR_MERGE_BACKUP_KEEP: "14d" })).toEqual([
+      "ORCHESTRATOR_MERGE_BACKUP_KEEP belongs to a feature that this version does not have yet.",
+    ]);
+    const env = { ORCHESTRATOR_MERGE_RUN_BACH_SIZE: "3", ORCHESTRATOR_MERGE_BASE: "x", ORCHESTRATOR_MERGE_RUN: "y" };
+    expect((await loadConfig(place("", env))).warnings).toEqual([
+      "ORCHESTRATOR_MERGE_RUN_BACH_SIZE is no setting and was ignored. Did you mean ORCHESTRATOR_MERGE_RUN_BATCH_SIZE?",
+    ]);
+  });
+});
+
+test("a secret in the database URL is refused and not repeated", async () => {
+  for (const url of [
+    "libsql://me:hunter2@host",
+    "libsql://host?authToken=hunter2",
+    "https://h/?a=b&authToken=hunter2",
+  ]) {
+    const found = await problems(`[queue]\ndatabase = "${url}"`);
+    expect(found).toEqual(["2: [queue] database does not take a URL with a secret in it."]);
+  }
+  expect(await problems('[queue]\ndatabase = "libsql://host/a@b"')).toEqual([]);
+});
+
+test("the list of settings names every key once, in a notation that the file takes back", async () => {
+  const loaded = await loadConfig(place(full));
+  const settings = listSettings(loaded);
+  const sections = new Map<string, string[]>();
+  for (const { key, value } of settings) {
+    const [section = "", name = ""] = key.split(".");
+    sections.set(section, [...(sections.get(section) ?? []), `${name} = ${JSON.stringify(value)}`]);
+  }
+  const text = [...sections].map(([section, lines]) => `[${section}]\n${lines.join("\n")}`).join("\n");
+  const { rules: _, ...written } = loaded.config;
+  const { rules: __, ...again } = (await loadConfig(place(text))).config;
+  expect(again).toEqual(written);
+  expect(new Set(settings.map(({ source }) => source)).has("default")).toBe(false);
+});
+
+describe("the JSON Schema says what the parser says", () => {
+  const schema = configJsonSchema();
+  test.each([
+    [{}, true],
+    [{ run: { batch_size: 5, merge_timeout: "5m", parallel: 1 } }, true],
+    [{ rule: [{ match: { name: "x" }, trust: true, push: "off" }] }, true],
+    [{ queue: { database: "libsql://host" }, merge: { keep_target: ["a/b"], strategy: "merge" } }, true],
+    [{ run: { batch_size: 0 } }, false],
+    [{ run: { batch_size: 1.5 } }, false],
+    [{ run: { merge_timeout: "0s" } }, false],
+    [{ run: { parallel: 2 } }, false],
+    [{ run: { foo: 1 } }, false],
+    [{ gate: {} }, false],
+    [{ log: { max_size: "10" } }, false],
+    [{ log: { level: "loud" } }, false],
+    [{ merge: { target: "a b" } }, false],
+    [{ merge: { strategy: "squash" } }, false],
+    [{ merge: { keep_target: ["/a"] } }, false],
+    [{ queue: { database: "libsql://a:b@c" } }, false],
+    [{ rule: [{ match: {} }] }, false],
+    [{ rule: [{ trust: true }] }, false],
+    [{ rule: [{ match: { type: "x" } }] }, false],
+  ])("%j: %s", async (value, good) => {
+    const { configSchema } = await import("../../src/host/config-schema.ts");
+    expect(configSchema.safeParse(value).success).toBe(good);
+    expect(matchesSchema(schema, value)).toBe(good);
+  });
+});
