@@ -1,0 +1,121 @@
+import { visible } from "../core/describe.ts";
+import { failed, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { independent, isAncestor, revList } from "../git/ancestry.ts";
+import type { Merger } from "../git/merge.ts";
+import { writeCommit } from "../git/objects.ts";
+import { git } from "../git/process.ts";
+import type { App, Workplace } from "./context.ts";
+import type { Work } from "./plan.ts";
+import { type Head, unreadable } from "./sources.ts";
+
+/** Which of a project's heads still have to land on a tip. */
+export type Containment = {
+  readonly landing: readonly Head[];
+  /** True when a single head was not looked at yet: its merge will show whether it brings anything. */
+  readonly unsure: boolean;
+};
+
+/** Heads that another head or the tip contains drop out; of equal heads the first role's stays. One git process, none for one head. */
+export async function containment(app: App, place: Workplace, tip: string, work: Work, sure = false): Promise<Containment | Trouble> {
+  const heads = work.heads.filter((head, index) => work.heads.findIndex((other) => other.oid === head.oid) === index);
+  const [only] = heads;
+  if (only === undefined) return { landing: [], unsure: false };
+  if (heads.length === 1) {
+    if (!sure) return { landing: heads, unsure: true };
+    const inside = await isAncestor(app.git, place.scratch.gitDir, only.oid, tip);
+    if (typeof inside !== "boolean") return unreadable("the agents' commits", inside);
+    return { landing: inside ? [] : heads, unsure: false };
+  }
+  const outermost = await independent(app.git, place.scratch.gitDir, [tip, ...heads.map((head) => head.oid)]);
+  if (!Array.isArray(outermost)) return unreadable("the agents' commits", outermost);
+  return { landing: heads.filter((head) => head.oid !== tip && outermost.includes(head.oid)), unsure: false };
+}
+
+export type Past =
+  | { readonly mergeCommit: string | null; readonly warnings: readonly string[] }
+  /** It landed and was reverted: the tree that has its changes again, and the head to name as the second parent. */
+  | { readonly again: { readonly head: Head; readonly tree: string } };
+
+/**
+ * What became of work whose commits the tip contains already. Being an ancestor is no proof that the content is there: a reverted
+ * merge leaves the head an ancestor. So the commit that brought the work to the mainline is found, and a revert of it looked for.
+ */
+export async function past(
+  app: App,
+  place: Workplace,
+  merger: Merger,
+  tip: { commit: string; tree: string },
+  work: Work,
+): Promise<Past | Trouble> {
+  const left = await leftBehind(app, place, tip.commit, work);
+  if (left !== null) return left;
+  const warnings = work.heads.some((head) => head.committed) ? [] : ["no_commits"];
+  const head = work.heads.at(-1);
+  if (head === undefined) return { mergeCommit: null, warnings: ["no_commits"] };
+  const { gitDir } = place.scratch;
+  const mainline = await revList(app.git, gitDir, ["--first-parent", "--ancestry-path"], [tip.commit, `^${head.oid}`]);
+  if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
+  const brought = mainline.at(-1) ?? null;
+  if (brought === null) return { mergeCommit: null, warnings };
+  const reverts = await revList(
+    app.git,
+    gitDir,
+    ["--fixed-strings", `--grep=This reverts commit ${brought}`],
+    [tip.commit, `^${brought}`],
+  );
+  if (!Array.isArray(reverts)) return unreadable("the target's commits", reverts);
+  if (reverts.length === 0) return { mergeCommit: await isMerge(app, place, brought) ? brought : null, warnings };
+  const tree = await broughtBack(app, place, merger, tip, brought);
+  if (tree === null || tree === tip.tree) return { mergeCommit: brought, warnings };
+  return { again: { head, tree } };
+}
+
+/** HEAD is in the target, but a branch that this worktree had checked out is not: which of them is the work is not ours to guess. */
+async function leftBehind(app: App, place: Workplace, tip: string, work: Work): Promise<Trouble | null> {
+  const branches = new Map(work.heads.flatMap((head) => [...head.leftBehind]));
+  if (branches.size === 0) return null;
+  const oids = [...new Set(branches.values())];
+  const missing = await revList(app.git, place.scratch.gitDir, [], [...oids, `^${tip}`]);
+  if (!Array.isArray(missing)) return unreadable("the agents' branches", missing);
+  const names = [...branches].filter(([, oid]) => missing.includes(oid)).map(([name]) => visible(shortName(name)));
+  if (names.length === 0) return null;
+  const where = work.heads.map((head) => visible(head.role)).join(", ");
+  return failed(
+    "ambiguous_worktree",
+    `what ${where} has checked out is in the target already, but its ${names.length === 1 ? "branch" : "branches"} ${names.join(", ")} ${names.length === 1 ? "is" : "are"} not: check out what is to land, then retry.`,
+  );
+}
+
+async function isMerge(app: App, place: Workplace, commit: string): Promise<boolean> {
+  const result = await git(app.git, {
+    gitDir: place.scratch.gitDir,
+    args: ["rev-parse", "--verify", "-q", "--end-of-options", `${commit}^2`],
+  });
+  return result.code === 0;
+}
+
+/**
+ * The tip's tree with what `brought` did done again: a three-way merge whose base is its first parent's tree. Said with three commits
+ * made up for it, because `merge-tree --merge-base` came only with git 2.40. Null when it conflicts: the target has moved past it.
+ */
+async function broughtBack(
+  app: App,
+  place: Workplace,
+  merger: Merger,
+  tip: { tree: string },
+  brought: string,
+): Promise<string | null> {
+  const trees = await git(app.git, {
+    gitDir: place.scratch.gitDir,
+    args: ["rev-parse", `${brought}^1^{tree}`, `${brought}^{tree}`],
+  });
+  const [before, after] = trees.stdout.toString().trim().split("\n");
+  if (trees.code !== 0 || before === undefined || after === undefined) return null;
+  const stamp = { name: "orchestrator-merge", email: "orchestrator-merge@localhost", seconds: 0 };
+  const make = (tree: string, parents: string[]) =>
+    writeCommit(place.scratch.objects, place.snapshot.sha256, { tree, parents, stamp, message: "trial\n" });
+  const base = make(before, []);
+  const result = await merger.merge(make(tip.tree, [base]), make(after, [base]));
+  return result.kind === "clean" ? result.tree : null;
+}

@@ -1,0 +1,34 @@
+import type { GitContext } from "../git/process.ts";
+import type { Scratch } from "../git/scratch.ts";
+import type { Snapshot } from "../git/snapshot.ts";
+import type { Config } from "../host/config.ts";
+import type { Log } from "../host/log.ts";
+import type { Queue } from "../queue/database.ts";
+
+/** What a tick works with. Time and randomness come in here and nowhere else. */
+export type App = {
+  readonly queue: Queue;
+  readonly git: GitContext;
+  readonly config: Config;
+  readonly log: Log;
+  readonly runId: string;
+  readonly dryRun: boolean;
+  /** Unix milliseconds. */
+  now(): number;
+  /** 0..1, for the jitter of backoffs. */
+  random(): number;
+  /** A new ULID. */
+  newId(): string;
+  /** Tells a person at a terminal, and systemd, what is in hand. */
+  progress(step: string): void;
+};
+
+/** One repository while a tick works on it: what git said of it, and the scratch beside it. */
+export type Workplace = {
+  readonly snapshot: Snapshot;
+  readonly scratch: Scratch;
+  /** Branches that people enqueued by hand: agents' branches by declaration. Full names. */
+  readonly declaredBranches: ReadonlySet<string>;
+  /** True once the scratch reads another repository's objects too (separate clones, a fetched remote). */
+  borrowed: boolean;
+};

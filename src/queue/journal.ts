@@ -1,0 +1,345 @@
+import type { Queue, Transaction } from "./database.ts";
+import { demandLease, type Lease } from "./leases.ts";
+import { integer, requiredText, text } from "./rows.ts";
+
+/** The verbs of a landing's life in the database. Times are unix milliseconds. Every write demands the lease. */
+
+export type PushState = "none" | "pushed" | "pending" | "withheld" | "refused" | "off";
+
+/** What one project's rows will say once its landing is a fact; the journal carries it, so that recovery can say it too. */
+export type Landed = {
+  readonly attemptId: string;
+  readonly projectId: number;
+  readonly name: string;
+  readonly generation: string;
+  readonly completedAt: number | null;
+  readonly startedAt: number;
+  readonly outcome: "merged" | "already_merged";
+  readonly repository: string;
+  readonly target: string | null;
+  readonly base: string | null;
+  readonly mergeCommit: string | null;
+  readonly heads: ReadonlyArray<{ role: string; oid: string; worktree: string | null; branch: string | null }>;
+  readonly backupRef: string | null;
+  readonly tag: string | null;
+  readonly warnings: readonly string[];
+};
+
+/** One landing between its intent and its record. The refs of the same id are the other half of it. */
+export type Intent = {
+  readonly landingId: string;
+  readonly repository: string;
+  readonly target: string;
+  readonly base: string;
+  readonly tip: string;
+  readonly checkout: string | null;
+  readonly landed: readonly Landed[];
+  readonly refs: LandingRefs;
+  /** What is owed to a remote once it has landed: the first thing that the rows say of the push. */
+  readonly push: { readonly state: PushState; readonly detail: string | null };
+};
+
+/** The refs that the second transaction makes. */
+export type LandingRefs = {
+  readonly backups: ReadonlyArray<{ ref: string; oid: string }>;
+  readonly tags: ReadonlyArray<{ ref: string; oid: string }>;
+  readonly proofs: ReadonlyArray<{ ref: string; oid: string }>;
+};
+
+/** A project that did not land, and what to remember of it. */
+export type Miss = {
+  readonly projectId: number;
+  readonly name: string;
+  readonly generation: string;
+  readonly mergedStatus: string | null;
+  readonly outcome: "merge_failed" | "held";
+  readonly reason: string;
+  readonly detail: string;
+  readonly judgedOn: string | null;
+  readonly failures: number;
+  readonly nextAttemptAt: number | null;
+  readonly roles: readonly string[] | null;
+  /** The attempt to write down; null when nothing is new about this miss. */
+  readonly attempt: {
+    readonly attemptId: string;
+    readonly startedAt: number;
+    readonly repository: string | null;
+    readonly target: string | null;
+    readonly conflicts: readonly string[];
+    readonly heads: Landed["heads"];
+    readonly output: string | null;
+  } | null;
+};
+
+/** S0: says what is about to happen to a repository, before git is touched. */
+export async function intend(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    await tx.run(
+      `INSERT INTO merge_landing (landing_id, run_id, repository, fence, target, base, tip, checkout, plan_json, state, created_at)
+       VALUES (?,?,?,?,?,?,?,?,?,'intended',?)`,
+      [
+        intent.landingId,
+        lease.runId,
+        intent.repository,
+        lease.fence,
+        intent.target,
+        intent.base,
+        intent.tip,
+        intent.checkout,
+        JSON.stringify({ landed: intent.landed, refs: intent.refs, push: intent.push }),
+        now,
+      ],
+    );
+  });
+}
+
+/** D: git has shown the landing in the target; now the rows say so, and what is owed to the remote. */
+export async function record(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    await tx.run("UPDATE merge_landing SET state = 'recorded', closed_at = ? WHERE landing_id = ?", [now, intent.landingId]);
+    for (const landed of intent.landed) {
+      await recordLanded(tx, lease.runId, landed, intent.landingId, intent.push.state, now);
+    }
+    const { state } = intent.push;
+    if (state !== "none" && state !== "off") {
+      await writePush(tx, intent.repository, intent.target, { state, detail: intent.push.detail, failures: 0, nextAt: null }, now);
+    }
+  });
+}
+
+/** Work that was in the target already: recorded without a landing. */
+export async function recordAlready(queue: Queue, lease: Lease, landed: readonly Landed[], now: number): Promise<void> {
+  if (landed.length === 0) return;
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    for (const one of landed) await recordLanded(tx, lease.runId, one, null, null, now);
+  });
+}
+
+/** Nothing came of an intent: git was left, or put back, as it was. */
+export async function abandon(queue: Queue, lease: Lease, landingId: string, now: number): Promise<void> {
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    await tx.run("UPDATE merge_landing SET state = 'abandoned', closed_at = ? WHERE landing_id = ?", [now, landingId]);
+  });
+}
+
+/** The intents of a repository that nobody has closed; of all repositories when none is named. */
+export async function openIntents(queue: Queue, repository: string | null = null): Promise<Intent[]> {
+  const rows = await queue.read(
+    `SELECT * FROM merge_landing WHERE state = 'intended' ${repository === null ? "" : "AND repository = ?"} ORDER BY landing_id`,
+    repository === null ? [] : [repository],
+  );
+  return rows.map((row) => {
+    // Written by intend() above; what else stands there is a bug and throws.
+    const { landed, refs, push } = JSON.parse(requiredText(row, "plan_json"));
+    return {
+      landingId: requiredText(row, "landing_id"),
+      repository: requiredText(row, "repository"),
+      target: requiredText(row, "target"),
+      base: requiredText(row, "base"),
+      tip: requiredText(row, "tip"),
+      checkout: text(row, "checkout"),
+      landed,
+      refs,
+      push,
+    };
+  });
+}
+
+/**
+ * Writes down projects that failed or are held. merged_status is touched only where the row still says what it said when it was
+ * read: another value there is somebody's wish, and it wins.
+ */
+export async function recordMisses(queue: Queue, runId: string, misses: readonly Miss[], now: number): Promise<void> {
+  if (misses.length === 0) return;
+  await queue.write(async (tx) => {
+    for (const miss of misses) {
+      const status = miss.outcome === "merge_failed" ? "merge_failed" : "pending_merge";
+      const keep = miss.outcome === "held" && (miss.mergedStatus === null || miss.mergedStatus === "pending_merge");
+      if (!keep) {
+        const changed = await tx.run(
+          "UPDATE project_queue SET merged_status = ?, error_message = ? WHERE id = ? AND merged_status IS ?",
+          [
+            status,
+            miss.outcome === "merge_failed" ? `Merge failed: ${miss.reason}: ${miss.detail}` : null,
+            miss.projectId,
+            miss.mergedStatus,
+          ],
+        );
+        if (changed === 0) continue;
+      }
+      await tx.run(
+        `INSERT INTO merge_project (project_id, generation, recorded_status, state, reason, detail, since, judged_on, failures,
+           next_attempt_at, roles_json, attempt_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
+         ON CONFLICT (project_id) DO UPDATE SET generation = excluded.generation, recorded_status = excluded.recorded_status,
+           since = CASE WHEN merge_project.state IS excluded.state AND merge_project.reason IS excluded.reason
+             AND merge_project.generation IS excluded.generation THEN merge_project.since ELSE excluded.since END,
+           state = excluded.state, reason = excluded.reason, detail = excluded.detail, judged_on = excluded.judged_on,
+           failures = excluded.failures, next_attempt_at = excluded.next_attempt_at, roles_json = excluded.roles_json,
+           attempt_id = coalesce(excluded.attempt_id, merge_project.attempt_id)`,
+        [
+          miss.projectId,
+          miss.generation,
+          keep ? miss.mergedStatus : status,
+          miss.outcome === "merge_failed" ? "failed" : "held",
+          miss.reason,
+          miss.detail,
+          now,
+          miss.judgedOn,
+          miss.failures,
+          miss.nextAttemptAt,
+          miss.roles === null ? null : JSON.stringify(miss.roles),
+          miss.attempt?.attemptId ?? null,
+        ],
+      );
+      if (miss.attempt === null) continue;
+      await tx.run(
+        `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, finished_at, outcome, reason, detail, repository,
+           target, heads_json, conflicts_json, output) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+        [
+          miss.attempt.attemptId,
+          miss.projectId,
+          miss.name,
+          runId,
+          miss.attempt.startedAt,
+          now,
+          miss.outcome,
+          miss.reason,
+          miss.detail,
+          miss.attempt.repository,
+          miss.attempt.target,
+          JSON.stringify(miss.attempt.heads),
+          JSON.stringify(miss.attempt.conflicts),
+          miss.attempt.output,
+        ],
+      );
+    }
+  });
+}
+
+async function recordLanded(
+  tx: Transaction,
+  runId: string,
+  landed: Landed,
+  landingId: string | null,
+  push: PushState | null,
+  now: number,
+): Promise<void> {
+  await tx.run(
+    `UPDATE project_queue SET merged_status = 'merged', merged_at = ?,
+       error_message = CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END WHERE id = ?`,
+    [Math.floor(now / 1000), landed.projectId],
+  );
+  await tx.run(
+    `INSERT INTO merge_project (project_id, generation, recorded_status, state, since, attempt_id) VALUES (?,?,'merged','merged',?,?)
+     ON CONFLICT (project_id) DO UPDATE SET generation = excluded.generation, recorded_status = 'merged', state = 'merged', reason = NULL,
+       detail = NULL, since = excluded.since, judged_on = NULL, failures = 0, next_attempt_at = NULL, roles_json = NULL,
+       attempt_id = excluded.attempt_id`,
+    [landed.projectId, landed.generation, now, landed.attemptId],
+  );
+  await tx.run(
+    `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, landing_id, started_at, finished_at, completed_at, outcome,
+       repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+     ON CONFLICT (attempt_id) DO NOTHING`,
+    [
+      landed.attemptId,
+      landed.projectId,
+      landed.name,
+      runId,
+      landingId,
+      landed.startedAt,
+      now,
+      landed.completedAt,
+      landed.outcome,
+      landed.repository,
+      landed.target,
+      landed.base,
+      landed.mergeCommit,
+      JSON.stringify(landed.heads),
+      landed.backupRef,
+      landed.tag,
+      push,
+      JSON.stringify(landed.warnings),
+    ],
+  );
+}
+
+/** What is owed to one target's remote. */
+export type Debt = {
+  readonly repository: string;
+  readonly target: string;
+  readonly state: PushState;
+  readonly detail: string | null;
+  readonly failures: number;
+  readonly nextAt: number | null;
+};
+
+/** The pushes that may be tried now; all of them when `now` is null. */
+export async function debts(queue: Queue, now: number | null): Promise<Debt[]> {
+  const rows = await queue.read(
+    `SELECT * FROM merge_push WHERE state <> 'pushed' ${now === null ? "" : "AND (next_at IS NULL OR next_at <= ?)"} ORDER BY changed_at`,
+    now === null ? [] : [now],
+  );
+  return rows.map((row) => ({
+    repository: requiredText(row, "repository"),
+    target: requiredText(row, "target"),
+    state: pushState(requiredText(row, "state")),
+    detail: text(row, "detail"),
+    failures: integer(row, "failures") ?? 0,
+    nextAt: integer(row, "next_at"),
+  }));
+}
+
+/** The short names of our tags on this target that the remote does not have yet, each with the attempt it belongs to. */
+export async function owedTags(queue: Queue, repository: string, target: string): Promise<string[]> {
+  const rows = await queue.read(
+    `SELECT DISTINCT tag FROM merge_attempt
+     WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused') AND tag IS NOT NULL ORDER BY tag`,
+    [repository, target],
+  );
+  return rows.map((row) => requiredText(row, "tag"));
+}
+
+/** What the last push came to: the debt of the target, and the same word in every attempt that waited for it. */
+export async function recordPush(queue: Queue, lease: Lease, debt: Debt, now: number): Promise<void> {
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    await writePush(tx, debt.repository, debt.target, debt, now);
+    await tx.run(
+      "UPDATE merge_attempt SET push = ? WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')",
+      [debt.state, debt.repository, debt.target],
+    );
+  });
+}
+
+async function writePush(
+  tx: Transaction,
+  repository: string,
+  target: string,
+  push: Pick<Debt, "state" | "detail" | "failures" | "nextAt">,
+  now: number,
+): Promise<void> {
+  await tx.run(
+    `INSERT INTO merge_push (repository, target, state, detail, failures, next_at, changed_at) VALUES (?,?,?,?,?,?,?)
+     ON CONFLICT (repository, target) DO UPDATE SET state = excluded.state, detail = excluded.detail, failures = excluded.failures,
+       next_at = excluded.next_at, changed_at = excluded.changed_at`,
+    [repository, target, push.state, push.detail, push.failures, push.nextAt, now],
+  );
+}
+
+function pushState(word: string): PushState {
+  switch (word) {
+    case "none":
+    case "pushed":
+    case "pending":
+    case "withheld":
+    case "refused":
+    case "off":
+      return word;
+    default:
+      throw new Error(`unknown push state ${word}`);
+  }
+}
