@@ -2,14 +2,16 @@
  * The conditions of our partial indexes on project_queue. SQLite uses such an index only for a query whose WHERE holds the
  * same expressions, term by term, so queries and CREATE INDEX are both written with these. The columns stand without a
  * table name: a partial index may not have one, and none of our tables has a column of these names.
+ *
+ * coalesce, because with `merged_status IS NULL OR merged_status = ...` SQLite takes idx_merged_status instead and reads every
+ * row that is NULL, the failed and queued ones too (66,000 of 200,000 in the trial, 420 ms a tick).
  */
 
 /** Completed, and nobody has said what became of it. */
-export const isPending = "lower(status) = 'completed' AND (merged_status IS NULL OR merged_status = 'pending_merge')";
+export const isPending = "lower(status) = 'completed' AND coalesce(merged_status, 'pending_merge') = 'pending_merge'";
 
 /** Completed, and somebody has. */
-export const isSettled =
-  "lower(status) = 'completed' AND merged_status IS NOT NULL AND merged_status <> 'pending_merge'";
+export const isSettled = "lower(status) = 'completed' AND coalesce(merged_status, 'pending_merge') <> 'pending_merge'";
 
 /** Indexes on project_queue, each with the columns (besides our own) that it needs. `merge_` marks those of no use to others. */
 export const queueIndexes = [

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { Client, InValue, Row } from "@libsql/client";
+import { createClient } from "@libsql/client/sqlite3";
 import { migrate } from "../../src/queue/migrate.ts";
 
 /** Layouts of project_queue that live databases have; FAULTS "Schema variants met in the wild" is the source. */
@@ -11,9 +12,7 @@ export type Variant =
   | "originalMigrated" // the original's own migration was run: merged_status, merged_at and its two indexes
   | "minimal"; // only what cannot be missing
 
-type Stored = null | number | bigint | string | Uint8Array;
-
-export type QueueRow = Record<string, Stored>;
+export type QueueRow = Record<string, InValue>;
 
 /** 2026-05-04T10:00:00Z, the default clock of the tests, in unix milliseconds. */
 export const now = Date.UTC(2026, 4, 4, 10);
@@ -29,38 +28,44 @@ export async function queueDb(
   options: { variant?: Variant; rows?: QueueRow[]; migrated?: boolean; name?: string } = {},
 ): Promise<string> {
   const path = join(dir, options.name ?? "task_queue.db");
-  const database = new DatabaseSync(path);
-  try {
-    database.exec(layouts[options.variant ?? "classic"]);
-    insertRows(database, options.rows ?? []);
-  } finally {
-    database.close();
-  }
+  await withClient(path, async (client) => {
+    await client.executeMultiple(layouts[options.variant ?? "classic"]);
+    await insertInto(client, options.rows ?? []);
+  });
   if (options.migrated !== false) await migrate({ location: path, dryRun: false, baseline: null, now });
   return path;
 }
 
-/** Runs `work` with an ordinary SQLite connection, as the orchestrator's tools hold one, and closes it. */
-export function withSqlite<T>(path: string, work: (database: DatabaseSync) => T): T {
-  const database = new DatabaseSync(path, { timeout: 2000 });
-  try {
-    return work(database);
-  } finally {
-    database.close();
-  }
+/**
+ * Runs one statement on a connection of its own, as somebody else at the same file would. Not with node:sqlite: two copies of
+ * SQLite in one process do not see each other's locks, and reading through one while the other checkpoints gives old rows.
+ */
+export async function sql(path: string, statement: string, args: InValue[] = []): Promise<Row[]> {
+  return withClient(path, async (client) => (await client.execute({ sql: statement, args })).rows);
 }
 
 /** Adds rows with the defaults of queueDb. */
-export function insertRows(database: DatabaseSync, rows: readonly QueueRow[]): void {
-  const columns = new Set(
-    database
-      .prepare("SELECT name FROM pragma_table_info('project_queue')")
-      .all()
-      .map((row) => String(row["name"])),
-  );
-  let next = Number(database.prepare("SELECT coalesce(max(id), 0) + 1 AS next FROM project_queue").get()?.["next"]);
-  database.exec("BEGIN");
-  for (const row of rows) {
+export async function insertRows(path: string, rows: readonly QueueRow[]): Promise<void> {
+  await withClient(path, (client) => insertInto(client, rows));
+}
+
+async function withClient<T>(path: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const url = `file:${path.split("/").map(encodeURIComponent).join("/")}`;
+  const client = createClient({ url, concurrency: 1, timeout: 2000 });
+  try {
+    return await work(client);
+  } finally {
+    client.close();
+  }
+}
+
+async function insertInto(client: Client, rows: readonly QueueRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const info = await client.execute("SELECT name FROM pragma_table_info('project_queue')");
+  const columns = new Set(info.rows.map((row) => String(row["name"])));
+  const highest = await client.execute("SELECT coalesce(max(id), 0) AS id FROM project_queue");
+  let next = Number(highest.rows[0]?.["id"]) + 1;
+  const statements = rows.map((row) => {
     const id = Number(row["id"] ?? next);
     next = Math.max(next, id) + 1;
     const completed = now / 1000 - 3600 + id;
@@ -74,12 +79,13 @@ export function insertRows(database: DatabaseSync, rows: readonly QueueRow[]): v
     };
     const known = Object.entries(defaults).filter(([name]) => columns.has(name));
     const values: QueueRow = { ...Object.fromEntries(known), ...row };
-    const names = Object.keys(values);
-    database
-      .prepare(`INSERT INTO project_queue (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
-      .run(...Object.values(values));
-  }
-  database.exec("COMMIT");
+    const names = Object.keys(values).join(", ");
+    const marks = Object.keys(values)
+      .map(() => "?")
+      .join(", ");
+    return { sql: `INSERT INTO project_queue (${names}) VALUES (${marks})`, args: Object.values(values) };
+  });
+  await client.batch(statements, "write");
 }
 
 const others = `
