@@ -1,0 +1,110 @@
+import { count, span, visible } from "../core/describe.ts";
+import type { Distribution, Statistics } from "../queue/statistics.ts";
+import { bar, dayBars, sparkline } from "./chart.ts";
+import type { View } from "./status-list.ts";
+import type { Style } from "./table.ts";
+import { columnsOf, flow } from "./table.ts";
+
+/** Wide enough for the charts, and as much as anybody reads; a pipe gets it too. */
+const widest = 80;
+/** More days than these are drawn as two lines of columns instead of one bar each. */
+const mostBars = 14;
+
+/** The statistics as a person reads them; `period` is `7d`. */
+export function statistics(read: Statistics, period: string, view: View): string[] {
+  const { paint } = view;
+  const width = Math.min(view.width ?? widest, widest);
+  const heading = (text: string): string => paint("strong", text);
+  const total = Object.values(read.distribution).reduce((sum, n) => sum + n, 0);
+  const lines = [heading(`Last ${period}`), ...keyFigures(read, width)];
+  if (read.merged + read.failed > 0) lines.push("", heading("Each day (UTC)"), ...history(read, width, view));
+  if (read.reasons.length > 0) {
+    const rows = read.reasons.map(({ reason, failed }) => ({
+      label: visible(reason),
+      n: failed,
+      style: "bad" as const,
+    }));
+    lines.push("", heading("Why merges failed"), ...barRows(rows, width, view));
+  }
+  lines.push("", heading("All projects, by merged_status"));
+  if (total === 0) return [...lines, "  The queue is empty."];
+  const rows = states
+    .map(([key, label, style]) => ({ label, n: read.distribution[key], style }))
+    .filter(({ n }) => n > 0);
+  return [...lines, ...barRows(rows, width, view)];
+}
+
+const states: readonly [keyof Distribution, string, Style][] = [
+  ["pendingMerge", "pending_merge", "wait"],
+  ["merged", "merged", "good"],
+  ["mergeFailed", "merge_failed", "bad"],
+  ["rolledBack", "rolled_back", "plain"],
+  ["skipped", "skipped", "plain"],
+  ["notSet", "not set", "faint"],
+];
+
+function keyFigures(read: Statistics, width: number): string[] {
+  const { merged, failed, successRate, timeToLand, mergedLast24h } = read;
+  const facts: [string, string[]][] = [
+    ["Merged", [merged.toLocaleString("en-US")]],
+    ["Failed", [failed.toLocaleString("en-US")]],
+    ["Success rate", [successRate === null ? "nothing was tried" : percent(successRate)]],
+    [
+      "Time to land",
+      timeToLand.p50Ms === null || timeToLand.p95Ms === null
+        ? ["nothing landed"]
+        : [`half within ${span(timeToLand.p50Ms)}`, `95 % within ${span(timeToLand.p95Ms)}`],
+    ],
+    ["Last 24 h", [`${count(mergedLast24h, "project")} merged`]],
+  ];
+  const left = 16;
+  return facts.flatMap(([label, parts]) =>
+    flow(parts, ", ", width - left).map((line, i) => (i === 0 ? `  ${label}`.padEnd(left) : " ".repeat(left)) + line),
+  );
+}
+
+/** `94 %`; neither 0 nor 100 unless it is exactly that. */
+function percent(share: number): string {
+  const rounded = Math.round(share * 100);
+  return `${share > 0 && share < 1 ? Math.min(99, Math.max(1, rounded)) : rounded} %`;
+}
+
+function history(read: Statistics, width: number, { paint }: View): string[] {
+  if (read.perDay.length <= mostBars) return dayBars(read.perDay, width - 2, paint).map((line) => `  ${line}`);
+  // Long ago there may have been nothing to tell: begin with the first day that has something.
+  const perDay = read.perDay.slice(read.perDay.findIndex(({ merged, failed }) => merged + failed > 0));
+  const columns = width - "  failed  ".length - " most 10,000".length;
+  const merged = sparkline(
+    perDay.map((day) => day.merged),
+    columns,
+  );
+  const failed = sparkline(
+    perDay.map((day) => day.failed),
+    columns,
+  );
+  const most = (n: number): string => paint("faint", ` most ${n.toLocaleString("en-US")}`);
+  const [first, last] = [perDay[0]?.day ?? "", perDay.at(-1)?.day ?? ""];
+  const between = Math.max(2, columnsOf(merged.line) - first.length - last.length);
+  return [
+    `  merged  ${paint("good", merged.line)}${most(merged.most)}`,
+    `  failed  ${paint("bad", failed.line)}${most(failed.most)}`,
+    paint(
+      "faint",
+      `          ${first}${" ".repeat(between)}${last}${merged.each > 1 ? `, ${merged.each} days a column` : ""}`,
+    ),
+  ];
+}
+
+type BarRow = { readonly label: string; readonly n: number; readonly style: Style };
+
+/** Numbers, each with a bar for its share of them all. */
+function barRows(rows: readonly BarRow[], width: number, { paint }: View): string[] {
+  const labels = Math.max(...rows.map(({ label }) => columnsOf(label)));
+  const numbers = Math.max(...rows.map(({ n }) => n.toLocaleString("en-US").length));
+  const columns = Math.min(30, width - labels - numbers - 6);
+  const total = rows.reduce((sum, { n }) => sum + n, 0);
+  return rows.map(({ label, n, style }) => {
+    const left = `  ${label}${" ".repeat(labels - columnsOf(label))}  ${n.toLocaleString("en-US").padStart(numbers)}`;
+    return columns < 4 ? left : `${left}  ${paint(style, bar(n, total, columns))}`;
+  });
+}

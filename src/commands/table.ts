@@ -1,0 +1,180 @@
+import { stripVTControlCharacters, styleText } from "node:util";
+import stringWidth from "string-width";
+
+/** A colour by what it says, or none. */
+export type Style = "good" | "bad" | "wait" | "hold" | "faint" | "strong" | "plain";
+export type Cell = { readonly text: string; readonly style?: Style };
+export type Column = {
+  readonly title: string;
+  readonly align?: "right";
+  /** may be cut with … down to this many columns; without it the column is whole or absent */
+  readonly least?: number;
+  /** the same once the `under` column is out of the way */
+  readonly tight?: number;
+  /** when room is short, the column with the lowest worth goes first; without it the column always stays */
+  readonly worth?: number;
+  /** moves to lines of its own under the row when it cannot have this many columns, or all it needs */
+  readonly under?: number;
+};
+export type Paint = (style: Style, text: string) => string;
+
+const codes = {
+  good: "green",
+  bad: "red",
+  wait: "cyan",
+  hold: "yellow",
+  faint: "dim",
+  strong: "bold",
+} as const satisfies Record<Exclude<Style, "plain">, Parameters<typeof styleText>[0]>;
+
+/** Gives the function that colours text, or leaves it alone. Whether to colour is decided once, by the caller. */
+export function painter(color: boolean): Paint {
+  if (!color) return (_, text) => text;
+  return (style, text) => (style === "plain" ? text : styleText(codes[style], text, { validateStream: false }));
+}
+
+/** Emoji that terminals draw one column wide unless a variation selector asks for the picture. */
+const textEmoji = /^(?=\p{Emoji})[^\p{Emoji_Presentation}\u3030\u303d\u3297\u3299\u{1f202}\u{1f237}]$/u;
+const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/**
+ * Columns that a terminal uses for printable text. string-width counts ⏸ and ↩ as 2, since they can be pictures; wcwidth, and
+ * with it tmux, VTE, kitty and xterm, draws them in 1 (cli-table3 has the same fault, so it cannot align our markers).
+ */
+export function columnsOf(text: string): number {
+  if (/^[ -~]*$/.test(text)) return text.length;
+  let columns = 0;
+  const bare = text.includes("\x1b") ? stripVTControlCharacters(text) : text;
+  for (const { segment } of graphemes.segment(bare)) columns += textEmoji.test(segment) ? 1 : stringWidth(segment);
+  return columns;
+}
+
+/** The text, or as much of it as fits with a … at its end. Never splits a character that is made of several code points. */
+export function fit(text: string, columns: number): string {
+  if (text.length <= columns && /^[ -~]*$/.test(text)) return text;
+  if (columnsOf(text) <= columns) return text;
+  let kept = "";
+  let used = 1;
+  for (const { segment } of graphemes.segment(text)) {
+    used += columnsOf(segment);
+    if (used > columns) break;
+    kept += segment;
+  }
+  return columns < 1 ? "" : `${kept}…`;
+}
+
+/**
+ * Breaks at single spaces into lines of at most `columns`. What is longer without one (a path, an object id) stays whole, so
+ * that it can be copied.
+ */
+export const wrap = (text: string, columns: number | null): string[] => flow(text.split(/(?<! ) (?! )/), " ", columns);
+
+/** Lays parts side by side, as many on a line as `columns` hold. */
+export function flow(parts: readonly string[], separator: string, columns: number | null): string[] {
+  const lines: string[] = [];
+  let used = 0;
+  for (const part of parts) {
+    const more = columnsOf(separator) + columnsOf(part);
+    const last = lines.length - 1;
+    if (last >= 0 && (columns === null || used + more <= columns)) {
+      lines[last] += separator + part;
+      used += more;
+    } else {
+      lines.push(part);
+      used = columnsOf(part);
+    }
+  }
+  return lines;
+}
+
+const gap = 2;
+
+type Layout = { shown: number[]; widths: number[]; under: number | null };
+
+/**
+ * Rows as aligned lines without trailing blanks. `width` null: as wide as it gets (a pipe), nothing is cut. Narrow: cells are cut
+ * down to `least`, the `under` column moves below its row, then columns go in order of worth. A column with nothing in it is
+ * left out. A null row is a blank line.
+ */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[] | null)[],
+  options: { width: number | null; paint: Paint },
+): string[] {
+  const { width, paint } = options;
+  const natural = columns.map((column, i) => {
+    let widest = 0;
+    for (const row of rows) widest = Math.max(widest, columnsOf(row?.[i]?.text ?? ""));
+    return widest === 0 ? 0 : Math.max(widest, columnsOf(column.title));
+  });
+  const { shown, widths, under } = layout(columns, natural, width);
+  const line = (cells: readonly Cell[]): string => {
+    let text = "";
+    let blanks = 0; // owed before the next text, so that no line ends in blanks
+    for (const i of shown) {
+      const room = widths[i] ?? 0;
+      const cell = cells[i] ?? { text: "" };
+      const cut = fit(cell.text, room);
+      const rest = room - columnsOf(cut);
+      if (cut !== "") {
+        text += " ".repeat(blanks + (columns[i]?.align === "right" ? rest : 0)) + paint(cell.style ?? "plain", cut);
+        blanks = 0;
+      }
+      blanks += gap + (cut === "" ? room : columns[i]?.align === "right" ? 0 : rest);
+    }
+    return text;
+  };
+  const indent = (widths[shown[0] ?? 0] ?? 0) + gap;
+  const lines = [line(columns.map(({ title }) => ({ text: title, style: "faint" })))];
+  for (const row of rows) {
+    if (row === null) {
+      lines.push("");
+      continue;
+    }
+    lines.push(line(row));
+    const below = under === null ? undefined : row[under];
+    if (below === undefined || below.text === "") continue;
+    // Two lines tell nearly every reason whole; the longest ones are for the view of one project.
+    const room = Math.max(1, (width ?? Infinity) - indent);
+    const [first = "", ...rest] = wrap(below.text, room);
+    for (const part of rest.length === 0 ? [first] : [first, rest.join(" ")]) {
+      lines.push(" ".repeat(indent) + paint(below.style ?? "plain", fit(part, room)));
+    }
+  }
+  return lines;
+}
+
+/** Which columns are shown, and how wide. */
+function layout(columns: readonly Column[], natural: readonly number[], width: number | null): Layout {
+  let shown = columns.map((_, i) => i).filter((i) => (natural[i] ?? 0) > 0);
+  const widths = [...natural];
+  let under: number | null = null;
+  if (width === null) return { shown, widths, under };
+  const total = (): number => shown.reduce((sum, i) => sum + (widths[i] ?? 0), 0) + gap * (shown.length - 1);
+  for (;;) {
+    for (const i of shown) widths[i] = natural[i] ?? 0;
+    // Names give way first: their beginning tells them apart, but half a reason is none.
+    const yielding = shown.filter((i) => columns[i]?.least !== undefined);
+    yielding.push(...shown.filter((i) => columns[i]?.under !== undefined));
+    for (const i of yielding) {
+      const column = columns[i];
+      const tight = under === null ? undefined : column?.tight;
+      const least = Math.min(natural[i] ?? 0, column?.under ?? tight ?? column?.least ?? 0);
+      widths[i] = Math.max(least, (widths[i] ?? 0) - Math.max(0, total() - width));
+    }
+    if (total() <= width) return { shown, widths, under };
+    const below = shown.find((i) => columns[i]?.under !== undefined);
+    const worthless = shown
+      .filter((i) => columns[i]?.worth !== undefined)
+      .sort((a, b) => (columns[a]?.worth ?? 0) - (columns[b]?.worth ?? 0))[0];
+    if (below !== undefined) under = below;
+    else if (worthless === undefined) break;
+    const gone = below ?? worthless;
+    shown = shown.filter((i) => i !== gone);
+  }
+  // Nothing left to drop: cut what is widest, so that a line never wraps.
+  for (const i of [...shown].sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0))) {
+    widths[i] = Math.max(1, (widths[i] ?? 0) - Math.max(0, total() - width));
+  }
+  return { shown, widths, under };
+}
