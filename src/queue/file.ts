@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { visible } from "../core/describe.ts";
-import { dbFlag, type Location } from "./location.ts";
+import { dbFlag, type Location, shellWord } from "./location.ts";
 import { readOnly, trouble } from "./trouble.ts";
 
 type File = Extract<Location, { kind: "file" }>;
@@ -17,18 +17,21 @@ export type Found = {
 
 /**
  * What is at the path, without opening it: closing a second descriptor of a database drops the locks that this very
- * process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Throws UserError(3) when a queue cannot be there.
+ * process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Throws UserError(3) when a queue cannot be there; that
+ * its directory is missing is an error too unless `withDirectory` says that it will be made.
  */
-export async function lookAt(place: File): Promise<Found> {
+export async function lookAt(place: File, withDirectory = false): Promise<Found> {
   const { path, shown } = place;
   const directory = dirname(path);
   const found = await stat(path).catch((error: unknown) => unlessMissing(error, place));
   if (found === null) {
     const parent = await stat(directory).catch((error: unknown) => unlessMissing(error, place));
+    if (parent === null && withDirectory) return { exists: false, bytes: 0, writable: true };
     if (parent === null) {
+      const make = `mkdir -p ${shellWord(directory)} && orchestrator-merge migrate ${dbFlag(path)}`;
       throw trouble(
         `the directory ${visible(directory)} of the queue database is not there.`,
-        "Make it, or correct --db.",
+        `Correct --db, or make both: ${make}`,
       );
     }
     return { exists: false, bytes: 0, writable: await may(directory) };

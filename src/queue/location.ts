@@ -53,14 +53,17 @@ export function fileUrl(path: string, parameter: "mode=rw" | "mode=rwc" | "immut
   return `file:${encodeURIComponent(uri)}`;
 }
 
-/** `--db <location>` as it can be pasted into a shell, control characters included. */
-export function dbFlag(location: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(location)) return `--db ${location}`;
-  if (visible(location) === location) return `--db '${location.replaceAll("'", "'\\''")}'`;
-  const escaped = location
+/** `--db <location>` as it can be pasted into a shell. */
+export const dbFlag = (location: string): string => `--db ${shellWord(location)}`;
+
+/** One word for a POSIX shell; with control characters in it, for bash and zsh. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (visible(word) === word) return `'${word.replaceAll("'", "'\\''")}'`;
+  const escaped = word
     .replace(/[\\']/g, "\\$&")
-    .replace(/\p{C}/gu, (character) =>
+    .replace(/[^ -~]/gu, (character) =>
       [...Buffer.from(character)].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join(""),
     );
-  return `--db $'${escaped}'`;
+  return `$'${escaped}'`;
 }

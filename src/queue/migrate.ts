@@ -1,4 +1,7 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Row } from "@libsql/client";
+import { exitCode, UserError } from "../core/errors.ts";
 import { queueIndexes } from "./conditions.ts";
 import { type Connection, connect, type ScriptTransaction } from "./connection.ts";
 import { connectReadOnly } from "./database.ts";
@@ -26,8 +29,10 @@ export type MigrateOptions = {
   readonly dryRun: boolean;
   /** what was completed before it is marked `skipped`; null skips nothing */
   readonly baseline: Baseline | null;
-  /** unix milliseconds */
+  /** unix milliseconds; a baseline may not be later */
   readonly now: number;
+  /** makes the directory of a new file as well, private to its user: only for a place that nobody typed */
+  readonly makeDirectory?: boolean | undefined;
   readonly authToken?: string | undefined;
   readonly timeoutMs?: number | undefined;
 };
@@ -61,14 +66,20 @@ export type Migration = {
 /**
  * Makes a queue ready for this program: creates it if it is not there, adds what is missing to any layout, switches a file
  * to WAL, and marks what is completed. One write transaction, so that it is done or not begun; a second run changes nothing.
- * Safe while the orchestrator's tools write: they wait for the lock as for any writer. Throws UserError(3).
+ * Safe while the orchestrator's tools write: they wait for the lock as for any writer. Throws UserError(3), and UserError(2) for a baseline yet to come.
  */
 export async function migrate(options: MigrateOptions): Promise<Migration> {
-  const { location, dryRun } = options;
+  const { location, dryRun, baseline, now } = options;
+  if (typeof baseline === "number" && baseline > now) {
+    throw new UserError(exitCode.usage, "the baseline lies in the future.", 'Give a moment that has passed, or "now".');
+  }
   const place = parseLocation(location);
-  const found = place.kind === "file" ? await lookAt(place) : null;
+  const found = place.kind === "file" ? await lookAt(place, options.makeDirectory) : null;
   if (dryRun) return rehearse(options, place, found);
   if (found !== null && place.kind === "file" && !found.writable) throw trouble(...readOnly(place.shown));
+  if (found?.exists === false && place.kind === "file" && options.makeDirectory === true) {
+    await mkdir(dirname(place.path), { recursive: true, mode: 0o700 });
+  }
   const connection = await connect(place, "create", options);
   try {
     // Counted outside the transaction, so that it is short: 0.9 s with 200,000 rows, and Python's writers wait 2 s or 5 s.
