@@ -1,112 +1,47 @@
 import { basename } from "node:path";
 import type { Output } from "./commands/frame.ts";
-import type { Listed } from "./commands/help.ts";
 
 declare const __VERSION__: string;
 
 /** Filled in by the build; sources run as they are have none. */
 const version = typeof __VERSION__ === "string" ? __VERSION__ : "0.0.0";
 
-type Entry = Listed & { readonly load: () => Promise<{ readonly default: import("./commands/frame.ts").Command }> };
-
-/** The commands that work. Each module is loaded when its command is called, and not before. */
-const commands: readonly Entry[] = [
-  {
-    name: "run",
-    group: "Landing",
-    summary: "land finished projects: one tick",
-    load: () => import("./commands/run.ts"),
-  },
-  {
-    name: "retry",
-    group: "Landing",
-    summary: "put failed projects back in line",
-    load: () => import("./commands/retry.ts"),
-  },
-  {
-    name: "add",
-    group: "Landing",
-    summary: "enqueue a finished project by hand",
-    load: () => import("./commands/add.ts"),
-  },
-  {
-    name: "status",
-    group: "Looking",
-    summary: "the queue: what waits, is held, failed, landed",
-    load: () => import("./commands/status.ts"),
-  },
-  {
-    name: "stats",
-    group: "Looking",
-    summary: "success rate, time to land, history",
-    load: () => import("./commands/stats.ts"),
-  },
-  {
-    name: "migrate",
-    group: "Setting up",
-    summary: "make or update the queue database",
-    load: () => import("./commands/migrate.ts"),
-  },
-  {
-    name: "config",
-    group: "Setting up",
-    summary: "show or check the configuration",
-    load: () => import("./commands/config.ts"),
-  },
-  {
-    name: "demo",
-    group: "Setting up",
-    summary: "try everything on a sandbox",
-    load: () => import("./commands/demo.ts"),
-  },
-];
-
 const output: Output = { json: false, verbose: false, printed: false };
 const stop = new AbortController();
 let interruptible = false;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const { commandIndex, readArgs, commonArgs } = await import("./commands/argv.ts");
-  const { exitCode, UserError } = await import("./core/errors.ts");
+  const [{ commandIndex, readArgs, commonArgs }, { commands }, { exitCode, UserError }] = await Promise.all([
+    import("./commands/argv.ts"),
+    import("./commands/list.ts"),
+    import("./core/errors.ts"),
+  ]);
   const index = commandIndex(argv);
   if (index === -1) {
-    const { values, positionals } = readArgs(argv, commonArgs, "orchestrator-merge --help");
+    const { values } = readArgs(argv, commonArgs, "orchestrator-merge --help");
     if (values["version"] === true) return printVersion();
-    const extra = positionals[0];
-    if (extra !== undefined)
-      throw new UserError(
-        exitCode.usage,
-        `unexpected argument ${JSON.stringify(extra)}.`,
-        "orchestrator-merge --help shows the usage.",
-      );
     const { programHelp } = await import("./commands/help.ts");
-    process.stdout.write(`${programHelp(commands)}\n`);
-    return exitCode.ok;
+    return print(programHelp(commands));
   }
   const name = argv[index] ?? "";
   const rest = argv.toSpliced(index, 1);
-  const end = rest.indexOf("--");
-  const flags = end === -1 ? rest : rest.slice(0, end);
   if (name === "help") return main([...rest, "--help"]);
-  const entry = commands.find((c) => c.name === name);
+  const entry = commands.find((command) => command.name === name);
   if (entry === undefined) {
     const { didYouMean } = await import("./host/nearest.ts");
-    const hint = didYouMean(
-      name,
-      commands.map((c) => c.name),
-    );
+    const names = commands.map((command) => command.name);
     throw new UserError(
       exitCode.usage,
-      `unknown command ${JSON.stringify(name)}.${hint}`,
+      `unknown command ${JSON.stringify(name)}.${didYouMean(name, names)}`,
       "orchestrator-merge --help lists the commands.",
     );
   }
+  const flags = beforeTerminator(rest);
   if (flags.includes("--version")) return printVersion();
   const command = (await entry.load()).default;
   if (flags.some((word) => word === "--help" || /^-[qv]*h[qvh]*$/.test(word))) {
     const { commandHelp } = await import("./commands/help.ts");
-    process.stdout.write(`${commandHelp(command)}\n`);
-    return exitCode.ok;
+    return print(commandHelp(command));
   }
   return command.execute(
     rest,
@@ -125,10 +60,18 @@ async function main(argv: readonly string[]): Promise<number> {
   );
 }
 
-function printVersion(): number {
-  process.stdout.write(`orchestrator-merge ${version}\n`);
+/** The words that can be flags: those after `--` cannot. */
+function beforeTerminator(argv: readonly string[]): readonly string[] {
+  const end = argv.indexOf("--");
+  return end === -1 ? argv : argv.slice(0, end);
+}
+
+function print(text: string): number {
+  process.stdout.write(`${text}\n`);
   return 0;
 }
+
+const printVersion = (): number => print(`orchestrator-merge ${version}`);
 
 /** Says what went wrong, on stderr and, with --json, as the one document on stdout. The only place that makes an exit code of an error. */
 async function report(error: unknown): Promise<number> {
@@ -157,12 +100,17 @@ function words(): string[] {
   return calledAs.includes("qs") ? ["status", ...given] : given;
 }
 
-/** A reader that left (`| head`) is no error, and what the command is doing goes on to its end; a full disk is one. */
+/** A reader that left (`| head`) is no error, a full disk is one; in either case what the command is doing goes on to its end. */
 function watchOutput(): void {
+  let told = false;
   process.stderr.on("error", () => {}); // there is nowhere left to say it
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.stdout.on("error", async (error: NodeJS.ErrnoException) => {
     output.printed = true;
-    if (error.code !== "EPIPE") fail(error);
+    if (error.code === "EPIPE" || told) return;
+    told = true;
+    const { exitCode, UserError } = await import("./core/errors.ts");
+    const sentence = `the result could not be written: ${error.message}.`;
+    end(await report(new UserError(exitCode.bug, sentence, "Give stdout a place that can take it.", { cause: error })));
   });
 }
 
@@ -188,16 +136,18 @@ function start(): void {
     printVersion();
     return;
   }
-  output.json = argv.includes("--json");
-  output.verbose = argv.includes("-v") || argv.includes("--verbose");
+  const flags = beforeTerminator(argv);
+  output.json = flags.includes("--json");
+  output.verbose = flags.includes("-v") || flags.includes("--verbose");
   watchOutput();
   watchSignals();
   process.on("uncaughtException", fail);
-  main(argv)
-    .catch(report)
-    .then((code) => {
-      if (!stop.signal.aborted) process.exitCode = code;
-    });
+  main(argv).catch(report).then(end);
+}
+
+/** The process ends by itself when nothing is left to do; the first failure, or the signal, decides its code. */
+function end(code: number): void {
+  process.exitCode ||= code;
 }
 
 start();

@@ -205,11 +205,7 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
 }
 
 /** https://no-color.org: a NO_COLOR that is not empty; FORCE_COLOR as Node reads it (0 and false mean no). */
-export function wantsColor(
-  when: "auto" | "always" | "never" | undefined,
-  env: Host["env"],
-  isTerminal: boolean,
-): boolean {
+function wantsColor(when: "auto" | "always" | "never" | undefined, env: Host["env"], isTerminal: boolean): boolean {
   if (when === "always" || when === "never") return when === "always";
   if (env["NO_COLOR"]) return false;
   const force = env["FORCE_COLOR"];

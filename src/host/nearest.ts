@@ -1,7 +1,7 @@
 import { distance } from "fastest-levenshtein";
 
 /** The known name that `word` was most likely meant to be, or undefined when none is close. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+function nearest(word: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const name of known) {

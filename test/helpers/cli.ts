@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const executable = `${root}dist/orchestrator-merge`;
-const bundle = `${root}dist/orchestrator-merge.mjs`;
+/** The program as one JavaScript file, for this Node or for Deno. */
+export const bundle = `${root}dist/orchestrator-merge.mjs`;
 
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
@@ -17,10 +18,15 @@ export async function cli(
   args: readonly string[],
   options: { readonly env?: Readonly<Record<string, string>>; readonly cwd?: string; readonly stdin?: string } = {},
 ): Promise<CliResult> {
-  const program = process.env["ORCHESTRATOR_MERGE_TEST_BIN"] ?? (existsSync(executable) ? executable : bundle);
-  if (!existsSync(program)) throw new Error(`${program} is not built: run node build.mjs`);
-  const [file, words] = program.endsWith(".mjs") ? [process.execPath, [program, ...args]] : [program, [...args]];
-  return run(file, words, options);
+  const { file, args: first } = program();
+  return run(file, [...first, ...args], options);
+}
+
+/** How the built program is started: what `cli` runs, for tests that start it in their own way. */
+export function program(): { readonly file: string; readonly args: readonly string[] } {
+  const built = process.env["ORCHESTRATOR_MERGE_TEST_BIN"] ?? (existsSync(executable) ? executable : bundle);
+  if (!existsSync(built)) throw new Error(`${built} is not built: run node build.mjs`);
+  return built.endsWith(".mjs") ? { file: process.execPath, args: [built] } : { file: built, args: [] };
 }
 
 /** Runs any program the same way. */

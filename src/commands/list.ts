@@ -1,0 +1,23 @@
+import type { Command } from "./frame.ts";
+import type { Listed } from "./help.ts";
+
+type Entry = Listed & { readonly load: () => Promise<{ readonly default: Command }> };
+
+const entry = (group: string, name: string, summary: string, load: Entry["load"]): Entry => ({
+  group,
+  name,
+  summary,
+  load,
+});
+
+/** The commands that work, in the order of the help. Each module is loaded when its command is called, and not before. */
+export const commands: readonly Entry[] = [
+  entry("Landing", "run", "land finished projects: one tick", () => import("./run.ts")),
+  entry("Landing", "retry", "put failed projects back in line", () => import("./retry.ts")),
+  entry("Landing", "add", "enqueue a finished project by hand", () => import("./add.ts")),
+  entry("Looking", "status", "the queue: what waits, is held, failed, landed", () => import("./status.ts")),
+  entry("Looking", "stats", "success rate, time to land, history", () => import("./stats.ts")),
+  entry("Setting up", "migrate", "make or update the queue database", () => import("./migrate.ts")),
+  entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),
+  entry("Setting up", "demo", "try everything on a sandbox", () => import("./demo.ts")),
+];
