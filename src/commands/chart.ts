@@ -17,16 +17,18 @@ export function dayBars(days: readonly Day[], width: number, paint: Paint): stri
   const numbers = days.map(({ merged, failed }) =>
     [merged > 0 ? `${merged}` : "", failed > 0 ? `${failed} failed` : ""].filter((text) => text !== "").join(", "),
   );
-  const left = "Mon 2025-01-01  ".length;
-  const columns = Math.max(4, Math.min(40, width - left - 1 - Math.max(...numbers.map((text) => text.length))));
+  const date = (day: string): string => (width < 50 ? day.slice("2026-".length) : day);
+  const left = `Mon ${date("2026-01-01")}  `.length;
+  const columns = Math.max(2, Math.min(40, width - left - 1 - Math.max(...numbers.map((text) => text.length))));
   // Whole columns, so that both parts are as long as they say; not more than one a landing, or quiet days look busy.
   const scale = Math.min(1, columns / Math.max(1, most));
   const cells = (n: number): number => (n === 0 ? 0 : Math.max(1, Math.round(n * scale)));
   return days.map(({ day, merged, failed }, i) => {
     const weekday = new Date(`${day}T00:00:00Z`).toLocaleDateString("en-US", { weekday: "short", timeZone: "UTC" });
-    const drawn = paint("good", "█".repeat(cells(merged))) + paint("bad", "░".repeat(cells(failed)));
-    const quiet = merged + failed === 0;
-    return `${paint("faint", `${weekday} ${day}`)}  ${drawn}${quiet ? "" : " "}${quiet ? paint("faint", "·") : numbers[i]}`;
+    const bad = Math.min(cells(failed), columns - 1);
+    const drawn = paint("good", "█".repeat(Math.min(cells(merged), columns - bad))) + paint("bad", "░".repeat(bad));
+    const label = paint("faint", `${weekday} ${date(day)}`);
+    return merged + failed === 0 ? `${label}  ${paint("faint", "·")}` : `${label}  ${drawn} ${numbers[i]}`;
   });
 }
 

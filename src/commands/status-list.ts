@@ -33,8 +33,16 @@ const columns: readonly Column[] = [
   { title: "WHY", under: 40 },
 ];
 
-/** What belongs together without a blank line between: failed and held need a person, the rest has an end of its own. */
-const groups: Partial<Record<Standing, string>> = { failed: "stuck", held: "stuck" };
+/** What belongs together without a blank line between: what needs a person, what comes, what landed, and the rest. */
+const groups: Readonly<Record<Standing, string>> = {
+  failed: "stuck",
+  held: "stuck",
+  pending: "coming",
+  merged: "landed",
+  rolled_back: "rest",
+  skipped: "rest",
+  not_completed: "rest",
+};
 
 /** The list as a person reads it: a table in groups, then what there is beside it. */
 export function listing(overview: Overview, filter: Filter, location: string, view: View): string[] {
@@ -49,7 +57,7 @@ export function listing(overview: Overview, filter: Filter, location: string, vi
   const rows: (Cell[] | null)[] = [];
   let previous: string | undefined;
   for (const project of projects) {
-    const group = groups[project.standing] ?? project.standing;
+    const group = groups[project.standing];
     if (previous !== undefined && previous !== group) rows.push(null);
     previous = group;
     rows.push([

@@ -3,7 +3,7 @@ import { inLandingOrder } from "./candidates.ts";
 import { isPending } from "./conditions.ts";
 import type { Queue } from "./database.ts";
 import type { Project } from "./projects.ts";
-import { completedAt, memoryOf, mergedAt, readProjects, rowState, stateColumns } from "./projects.ts";
+import { completedAt, memoryOf, readProjects, rowState, stateColumns } from "./projects.ts";
 import { newlyRecompleted } from "./recompleted.ts";
 import { integer, requiredInteger, safely, text } from "./rows.ts";
 import type { Standing } from "./standing.ts";
@@ -20,7 +20,8 @@ export type Overview = {
 };
 
 /** In the order in which they are shown: what needs a person first. */
-const standings = ["failed", "held", "pending", "merged", "rolled_back", "skipped", "not_completed"] as const;
+const open: readonly Standing[] = ["failed", "held", "pending"];
+const closed = ["merged", "rolled_back", "skipped", "not_completed"] as const;
 const lastMerged = 5;
 
 /**
@@ -29,32 +30,25 @@ const lastMerged = 5;
  */
 export async function readOverview(queue: Queue, filter: Filter, limit: number | null): Promise<Overview> {
   const { counts, corrected } = await countAll(queue);
-  const wanted = new Set<Standing>(
-    filter === "all" ? standings : filter === "default" ? ["failed", "held", "pending", "merged"] : filter,
-  );
-  const mergedAtMost = filter === "default" ? Math.min(lastMerged, limit ?? lastMerged) : limit;
+  const named = filter === "all" ? [...open, ...closed] : filter === "default" ? [...open, "merged"] : filter;
+  const wanted = new Set<Standing>(named);
 
   const found = new Map<number, Light>();
   const keep = (lights: readonly Light[]): void => {
     for (const light of lights) if (wanted.has(light.standing)) found.set(light.id, light);
   };
-  if (filter === "all") keep(await readLight(queue, fromQueue));
-  else {
-    keep(corrected);
-    if (wanted.has("pending")) keep(await readLight(queue, `${fromQueue} WHERE ${isPending}`));
-    if (wanted.has("failed")) keep(await readLight(queue, `${fromQueue} WHERE ${endedAs("merge_failed")}`));
-    if (wanted.has("merged")) {
-      // Rows that say merged and wait again fall out, so as many more are read.
-      const limited =
-        mergedAtMost === null ? "" : `LIMIT ${mergedAtMost + corrected.filter(({ again }) => again).length}`;
-      const landed = await readLight(
-        queue,
-        `${fromQueue} WHERE ${endedAs("merged")} ORDER BY q.merged_at DESC ${limited}`,
-      );
-      keep(landed.filter(({ standing }) => standing === "merged").slice(0, mergedAtMost ?? undefined));
-    }
-  }
+  keep(corrected);
+  if (wanted.has("pending")) keep(await readLight(queue, `${fromQueue} WHERE ${isPending}`));
+  if (wanted.has("failed"))
+    keep(await readLight(queue, `${fromQueue} WHERE ${isCompleted} AND q.merged_status = 'merge_failed'`));
   const ids = [...found.values()].sort(byWorth).map(({ id }) => id);
+
+  const again = new Set(corrected.filter((light) => light.again).map(({ id }) => id));
+  for (const standing of closed) {
+    if (!wanted.has(standing)) continue;
+    const most = filter === "default" ? lastMerged : counts[standing];
+    ids.push(...(await readClosed(queue, standing, Math.min(most, (limit ?? Infinity) - ids.length), again)));
+  }
   const matching = [...wanted].reduce((sum, standing) => sum + counts[standing], 0);
   return {
     counts,
@@ -79,14 +73,14 @@ type Light = {
   readonly priority: number;
   readonly completedAt: number | null;
   /** when it came to stand there */
-  readonly at: number | null;
+  readonly since: number | null;
 };
 
 /** Pending: the order in which they land. The rest: newest first. */
 function byWorth(a: Light, b: Light): number {
-  const rank = standings.indexOf(a.standing) - standings.indexOf(b.standing);
+  const rank = open.indexOf(a.standing) - open.indexOf(b.standing);
   if (rank !== 0) return rank;
-  return a.standing === "pending" ? inLandingOrder(a, b) : (b.at ?? -1) - (a.at ?? -1) || b.id - a.id;
+  return a.standing === "pending" ? inLandingOrder(a, b) : (b.since ?? 0) - (a.since ?? 0) || b.id - a.id;
 }
 
 /**
@@ -118,8 +112,29 @@ async function countAll(queue: Queue): Promise<{ counts: Counts; corrected: Ligh
 const bareStanding = (status: string | null, mergedStatus: string | null): Standing =>
   standingOf({ status, mergedStatus, generation: "" }, null).standing;
 
-const endedAs = (mergedStatus: "merged" | "merge_failed"): string =>
-  `lower(q.status) = 'completed' AND q.merged_status = '${mergedStatus}'`;
+const isCompleted = "lower(q.status) = 'completed'";
+
+const isClosed: Readonly<Record<(typeof closed)[number], string>> = {
+  merged: `${isCompleted} AND q.merged_status = 'merged' ORDER BY q.merged_at DESC, q.id DESC`,
+  rolled_back: `${isCompleted} AND q.merged_status = 'rolled_back' ORDER BY q.id DESC`,
+  skipped: `${isCompleted} AND q.merged_status NOT IN ('pending_merge','merge_failed','merged','rolled_back') ORDER BY q.id DESC`,
+  not_completed: "coalesce(lower(q.status), '') <> 'completed' ORDER BY q.id DESC",
+};
+
+/** Ids of at most `most` projects that are done with, newest first; `again` say so and wait nevertheless. */
+async function readClosed(
+  queue: Queue,
+  standing: (typeof closed)[number],
+  most: number,
+  again: ReadonlySet<number>,
+): Promise<number[]> {
+  if (most <= 0) return [];
+  const rows = await queue.read(
+    `SELECT q.id FROM project_queue AS q WHERE ${isClosed[standing]} LIMIT ${most + again.size}`,
+  );
+  const ids = rows.map((row) => requiredInteger(row, "id")).filter((id) => !again.has(id));
+  return ids.slice(0, most);
+}
 
 const fromQueue = "FROM project_queue AS q LEFT JOIN merge_project AS p ON p.project_id = q.id";
 
@@ -141,7 +156,7 @@ async function readLight(queue: Queue, from: string, args: InValue[] = []): Prom
       mergedStatus: text(row, "merged_status"),
       priority: integer(row, "priority") ?? 0,
       completedAt: completedAt(row),
-      at: standing === "merged" ? mergedAt(row) : integer(row, "p_since"),
+      since: integer(row, "p_since"),
     };
   });
 }
