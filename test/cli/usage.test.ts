@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bundle, cli, program, run } from "../helpers/cli.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
@@ -119,11 +119,13 @@ test("options may stand before the command, and the last of a kind counts", asyn
 
 test("called by the name qs it is status", async () => {
   const directory = temporaryDirectory();
-  symlinkSync(program().file, join(directory, "qs"));
-  const { code, stdout } = await run(join(directory, "qs"), ["--help"]);
+  const { file, args } = program();
+  symlinkSync(args[0] ?? file, join(directory, "qs"));
+  const env = { PATH: `${directory}:${dirname(process.execPath)}:/usr/bin:/bin` };
+  const { code, stdout } = await run(join(directory, "qs"), ["--help"], { env });
   expect([code, stdout]).toEqual([0, (await cli(["status", "--help"])).stdout]);
   // found in PATH, the name is all that the program is told
-  const found = await run("/bin/sh", ["-c", "qs --help"], { env: { PATH: directory } });
+  const found = await run("/bin/sh", ["-c", "qs --help"], { env });
   expect(found.stdout).toBe(stdout);
 });
 
