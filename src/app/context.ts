@@ -1,4 +1,5 @@
 import type { GitContext } from "../git/process.ts";
+import type { RefSession } from "../git/refs.ts";
 import type { Scratch } from "../git/scratch.ts";
 import type { Snapshot } from "../git/snapshot.ts";
 import type { Config } from "../host/config.ts";
@@ -27,6 +28,10 @@ export type App = {
 export type Workplace = {
   readonly snapshot: Snapshot;
   readonly scratch: Scratch;
+  /** Transactions on the real refs: one process for all of a repository's, started when first used. */
+  readonly refs: RefSession;
+  /** A rule says that the filters and merge drivers of the repository's own configuration may run. */
+  readonly trusted: boolean;
   /** Branches that people enqueued by hand: agents' branches by declaration. Full names. */
   readonly declaredBranches: ReadonlySet<string>;
   /** True once the scratch reads another repository's objects too (separate clones, a fetched remote). */

@@ -12,8 +12,9 @@ import { type Stamp, writeCommit, writeTag } from "../git/objects.ts";
 import { showPath } from "../git/paths.ts";
 import { type Change, copyAttributes, type Differ, openDiffer, putBack } from "../git/trees.ts";
 import type { App, Workplace } from "./context.ts";
-import { containment, type Containment } from "./contained.ts";
-import type { Receiver } from "./receiver.ts";
+import { containment, past } from "./contained.ts";
+import { type Receiver, treeOf } from "./receiver.ts";
+import { untrusted } from "./untrusted.ts";
 import { type Head, unreadable } from "./sources.ts";
 
 /** A project whose heads are known and may land. */
@@ -48,6 +49,7 @@ export type Plan = {
   /** The merge that takes in the remote, when that went its own way. */
   readonly sync: string | null;
   readonly tip: string;
+  readonly tipTree: string;
   readonly out: ReadonlyMap<number, Trouble>;
   /** Projects whose work is in the target already; the commit that brought it, where known. */
   readonly already: ReadonlyMap<number, { readonly mergeCommit: string | null; readonly warnings: readonly string[] }>;
@@ -64,8 +66,10 @@ export async function makePlan(app: App, place: Workplace, receiver: Receiver, w
     if (isTrouble(plan)) return plan;
     const blocked = await blockedSteps(app, place, plan);
     if (isTrouble(blocked)) return blocked;
-    for (const [id, trouble] of blocked) out.set(id, trouble);
-    if (blocked.size === 0) return { ...plan, out: new Map([...plan.out, ...out]) };
+    const suspect = await untrusted(app, place, plan);
+    if (isTrouble(suspect)) return suspect;
+    for (const [id, trouble] of [...blocked, ...suspect]) out.set(id, trouble);
+    if (blocked.size + suspect.size === 0) return { ...plan, out: new Map([...plan.out, ...out]) };
   }
 }
 
@@ -76,7 +80,7 @@ async function chain(app: App, place: Workplace, receiver: Receiver, works: read
   const stamp = stampOf(place, at);
   const differ = openDiffer(app.git, place.scratch);
   let attributes = receiver.checkout?.path ?? null;
-  let merger: Merger | null = null;
+  const open: { merger: Merger | null } = { merger: null };
   const steps: Step[] = [];
   const out = new Map<number, Trouble>();
   const already = new Map<number, { mergeCommit: string | null; warnings: readonly string[] }>();
@@ -86,20 +90,20 @@ async function chain(app: App, place: Workplace, receiver: Receiver, works: read
   // Attributes decide how files merge, and only the target's are right. A checkout has them; else they are copied from the tree, and
   // again whenever a step changed them.
   const mergerFor = async (): Promise<Merger | Trouble> => {
-    if (merger !== null) return merger;
+    if (open.merger !== null) return open.merger;
     if (attributes === null) {
       attributes = mkdtempSync(join(place.scratch.cwd, "attributes-"));
       const failure = await copyAttributes(app.git, place.scratch, tip.tree, attributes);
       if (failure !== null) return unreadable("the target's attributes", failure);
     }
-    merger = openMerger(app.git, place.scratch, attributes, heads);
-    return merger;
+    open.merger = openMerger(app.git, place.scratch, attributes, heads);
+    return open.merger;
   };
   const moveTo = async (next: Tip, changes: readonly Change[]) => {
     tip = next;
     if (changes.some(({ path }) => path === ".gitattributes" || path.endsWith("/.gitattributes"))) {
-      await merger?.close();
-      merger = null;
+      await open.merger?.close();
+      open.merger = null;
       attributes = null;
     }
   };
@@ -136,10 +140,10 @@ async function chain(app: App, place: Workplace, receiver: Receiver, works: read
       }
     }
   } finally {
-    await merger?.close();
+    await open.merger?.close();
     await differ.close();
   }
-  return { receiver, steps, sync, tip: tip.commit, out, already };
+  return { receiver, steps, sync, tip: tip.commit, tipTree: tip.tree, out, already };
 }
 
 type Merged = { tip: Tip; commits: string[]; changes: Change[]; warnings: string[] };
@@ -186,12 +190,12 @@ async function mergeProject(
     } else if (result.tree === merged.tip.tree && inside.unsure) {
       const sure = await containment(app, place, merged.tip.commit, work, true);
       if (isTrouble(sure)) return sure;
-      if (sure.landing.length === 0) return await contained(app, place, merger, merged, work, sure, receiver, earlier, add);
+      if (sure.landing.length === 0) return await contained(app, place, merger, merged, work, receiver, earlier, add);
     }
     const trouble = await add(head, result.tree);
     if (trouble !== null) return trouble;
   }
-  if (inside.landing.length === 0) return await contained(app, place, merger, merged, work, inside, receiver, earlier, add);
+  if (inside.landing.length === 0) return await contained(app, place, merger, merged, work, receiver, earlier, add);
   return merged;
 }
 
@@ -202,18 +206,16 @@ async function contained(
   merger: Merger,
   merged: Merged,
   work: Work,
-  inside: Containment,
   receiver: Receiver,
   earlier: readonly Step[],
   add: (head: Head, tree: string) => Promise<Trouble | null>,
 ): Promise<Merged | { already: { mergeCommit: string | null; warnings: readonly string[] } } | Trouble> {
-  const { past } = await import("./contained.ts");
   if (earlier.length > 0) {
     const base = await containment(app, place, receiver.base, work, true);
     if (isTrouble(base)) return base;
     if (base.landing.length > 0) return merged; // rides on an earlier step
   }
-  const history = await past(app, place, merger, merged.tip, work, inside);
+  const history = await past(app, place, merger, merged.tip, work);
   if (isTrouble(history)) return history;
   if ("again" in history) {
     const trouble = await add(history.again.head, history.again.tree);
@@ -335,7 +337,6 @@ async function remoteChanges(app: App, place: Workplace, plan: Plan): Promise<Ch
 }
 
 async function syncTree(app: App, place: Workplace, commit: string): Promise<string | null> {
-  const { treeOf } = await import("./receiver.ts");
   const tree = await treeOf(app, place, commit);
   return typeof tree === "string" ? tree : null;
 }

@@ -1,12 +1,56 @@
-import { exitCode, UserError } from "../core/errors.ts";
-import { command } from "./frame.ts";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enqueue } from "../queue/enqueue.ts";
+import { flag } from "./argv.ts";
+import { command, type Host } from "./frame.ts";
+import { painter } from "./table.ts";
 
 export default command({
   name: "demo",
-  about: "Not built yet.",
-  args: {},
-  examples: [],
-  async run() {
-    throw new UserError(exitCode.usage, "demo is not built yet.", "Wait for the next version.");
+  about:
+    "Makes a sandbox (a bare remote, a project, agents' finished worktrees: clean, conflicting, dirty, of three agents), runs a real tick on it, and shows what came of it.",
+  args: { keep: flag("leave the sandbox there to look at") },
+  examples: [
+    ["demo", "See it work, without touching anything of yours."],
+    ["demo --keep", "The same, and look around in the sandbox afterwards."],
+  ],
+  async run(context) {
+    const paint = painter(context.color);
+    const say = (text: string) => context.note(paint("strong", text));
+    const { makeSandbox } = await import("../app/sandbox.ts");
+    const { migrate } = await import("../queue/migrate.ts");
+    const { openQueue } = await import("../queue/database.ts");
+    say("Making a sandbox …");
+    const sandbox = await makeSandbox({
+      env: context.env,
+      runId: "demo",
+      timeoutMs: 60_000,
+      signal: context.interruption(),
+      cwd: tmpdir(),
+      count: { processes: 0 },
+    });
+    try {
+      const location = join(sandbox.dir, "task_queue.db");
+      const now = context.now().getTime();
+      await migrate({ location, dryRun: false, baseline: null, now });
+      const queue = await openQueue({ location, mode: "write" });
+      for (const [index, { specPath, projectPath }] of sandbox.projects.entries()) {
+        const completedAt = now - (sandbox.projects.length - index) * 60_000;
+        await enqueue(queue, { specPath, projectPath, priority: 0, completedAt, tags: [], source: null });
+      }
+      await queue.close();
+      const env = { ...context.env, ORCHESTRATOR_MERGE_DB: location, ORCHESTRATOR_MERGE_CONFIG: "" };
+      const host: Host = { ...context, env, stdout: process.stdout, stderr: process.stderr };
+      const commands = [import("./run.ts"), import("./status.ts"), import("./stats.ts")];
+      for (const { default: called } of await Promise.all(commands)) {
+        const argv = called.name === "run" ? ["--quiet"] : [];
+        say(`\n$ orchestrator-merge ${[called.name, ...argv].join(" ")}`);
+        await called.execute([...argv, "--color", context.color ? "always" : "never"], host, { json: false, verbose: false, printed: false });
+      }
+      if (context.args.keep) context.note(`\nThe sandbox is ${sandbox.dir}; its queue: --db ${location}`);
+    } finally {
+      if (!context.args.keep) rmSync(sandbox.dir, { recursive: true, force: true });
+    }
   },
 });

@@ -1,12 +1,92 @@
-import { exitCode, UserError } from "../core/errors.ts";
+import type { Report, Result } from "../app/report.ts";
+import { count as counted, span, visible } from "../core/describe.ts";
+import { type ExitCode, exitCode } from "../core/errors.ts";
+import type { Log } from "../host/log.ts";
+import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
+import { withQueue } from "./open-queue.ts";
+import { type Paint, painter } from "./table.ts";
 
 export default command({
   name: "run",
-  about: "Not built yet.",
-  args: {},
-  examples: [],
-  async run() {
-    throw new UserError(exitCode.usage, "run is not built yet.", "Wait for the next version.");
+  about:
+    "Lands finished projects: recovers what a killed run left, merges, tags, backs up, pushes and records. One tick; a timer calls it.",
+  args: {
+    limit: option("N|all", "at most so many projects (5, or [run] batch_size)", countOrAll),
+    only: list("ID", "only these projects, whatever their backoff", projectId, ","),
+    dryRun: flag("print what would land; write nothing anywhere"),
+    maxRuntime: option("D", "take no new project after this long (9m)", duration),
+  },
+  examples: [
+    ["run", "One tick, as the timer does it."],
+    ["run --dry-run", "What would land, and what would not and why."],
+    ["run --only 7 --limit all", "Project 7 now, whatever it waits for."],
+  ],
+  async run(context) {
+    const { args, json } = context;
+    const config = await context.config();
+    const maxRuntimeMs = args.maxRuntime ?? config.run.maxRuntimeMs;
+    const log = args.dryRun ? silent : await context.log();
+    const only = args.only.length === 0 ? null : new Set(args.only);
+    const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? config.run.batchSize);
+    return await withQueue(context, args.dryRun ? "read" : "write", async (queue): Promise<ExitCode> => {
+      const { startTick } = await import("../app/start.ts");
+      const report = await startTick(
+        {
+          queue,
+          config: { ...config, run: { ...config.run, maxRuntimeMs } },
+          log,
+          env: context.env,
+          signal: context.interruption(),
+          dryRun: args.dryRun,
+          now: () => context.now().getTime(),
+          progress: () => {},
+        },
+        { limit, only },
+      );
+      if (json) {
+        const { reportJson } = await import("../app/report.ts");
+        context.printJson(reportJson(report));
+      } else context.print(describe(report, painter(context.color)));
+      if (report.newlyFailed > 0) return exitCode.failed;
+      return report.allLeased ? exitCode.busy : exitCode.ok;
+    });
   },
 });
+
+const silent: Log = { error: () => {}, warn: () => {}, notice: () => {}, info: () => {}, debug: () => {} };
+
+/** The report for a person: a line a project, then the sum. */
+function describe(report: Report, paint: Paint): string {
+  const lines = report.results.map((result) => line(result, report.dryRun, paint));
+  for (const push of report.pushes) {
+    if (push.state !== "pushed") lines.push(`   push ${push.state}: ${visible(push.detail ?? "")}`);
+  }
+  if (lines.length === 0) return report.dryRun ? "Nothing would land." : "Nothing to do.";
+  const of = (outcome: Result["outcome"]) => report.results.filter((result) => result.outcome === outcome).length;
+  const merged = of("merged") + of("already_merged");
+  const sum = [`${merged} ${report.dryRun ? "would merge" : "merged"}`, `${of("merge_failed")} failed`, `${of("held")} held`];
+  const cost = `${span(report.finishedAt - report.startedAt)}, ${counted(report.processes, "git process", "git processes")}`;
+  return [...lines, "", `${sum.join(", ")} ${paint("faint", `(${cost})`)}`].join("\n");
+}
+
+function line(result: Result, dryRun: boolean, paint: Paint): string {
+  const who = `${result.id} ${visible(result.name)}`;
+  switch (result.outcome) {
+    case "merged": {
+      const to = `→ ${visible(result.target ?? "")}${result.mergeCommit === null ? "" : ` ${result.mergeCommit.slice(0, 10)}`}`;
+      const more = [result.tag, result.push === null || dryRun ? null : `push ${result.push}`].filter((word) => word !== null);
+      return `🔀 ${who} ${to} ${paint("faint", more.join(", "))}${notes(result, paint)}`.trimEnd();
+    }
+    case "already_merged":
+      return `🔀 ${who} ${paint("faint", "was in the target already")}${notes(result, paint)}`;
+    case "merge_failed":
+      return `❌ ${who} ${paint("bad", result.reason ?? "")}: ${result.detail}`;
+    case "held":
+      return `⏸  ${who} ${paint("hold", result.reason ?? "")}: ${result.detail}`;
+  }
+}
+
+function notes(result: Result, paint: Paint): string {
+  return result.warnings.map((warning) => `\n     ${paint("faint", visible(warning))}`).join("");
+}

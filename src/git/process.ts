@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { $, type ProcessPromise } from "zx/core";
+import { $, type Options, type ProcessPromise } from "zx/core";
 import { exitCode, UserError } from "../core/errors.ts";
 import { gitEnvironment } from "./environment.ts";
 
@@ -46,7 +46,7 @@ const grace = 3000;
 // zx ends a timed-out child through `ps`, which a bare host lacks (measured: it crashed us and the child lived on). Our children
 // lead their own process group, so the group is signalled instead.
 $.kill = async (pid, signal) => {
-  signalGroup(pid, signal === "SIGKILL" ? "SIGKILL" : "SIGTERM");
+  signalGroup(Number(pid), signal === "SIGKILL" ? "SIGKILL" : "SIGTERM");
 };
 
 function signalGroup(pid: number | undefined, signal: "SIGTERM" | "SIGKILL"): void {
@@ -77,9 +77,9 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
   const stderr: Buffer[] = [];
   const state = { timedOut: false };
   context.count.processes++;
-  const promise = $({
+  const options: Partial<Options> = {
     // Directly, with an argument array: no shell is needed on the host, one task and 2 ms less a process.
-    spawn: (_shell, _args, options) => spawn(file, argv, { ...options, shell: false }),
+    spawn: new Proxy(spawn, { apply: (run, _this, [, , options]) => run(file, argv, { ...options, shell: false }) }),
     shell: "git",
     quote: String,
     prefix: "",
@@ -92,7 +92,8 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
     stdio: [call.input === undefined && !keepStdin ? "ignore" : "pipe", "pipe", "pipe"],
     ...(call.input === undefined ? {} : { input: call.input }),
     store: { stdout, stderr, stdall: [] },
-  })`git`;
+  };
+  const promise = $(options)`git`;
   const pid = promise.child?.pid;
   promise.child?.stdin?.on("error", () => {}); // EPIPE: git left early, its exit code tells
   let killer: NodeJS.Timeout | undefined;

@@ -29,8 +29,11 @@ const harmless = [
 /** Values that git reads from the repository's own file only. */
 const ownScopes = new Set(["local", "worktree"]);
 
-/** Makes a scratch beside `snapshot`'s repository. The caller removes it with removeScratch. */
-export function makeScratch(snapshot: Snapshot): Scratch {
+/** Keys that name programs, taken over only when a rule trusts the repository. */
+const programs = [/^filter\..*\.(clean|smudge|process|required)$/, /^merge\..*\.(driver|recursive)$/, /^core\.sshcommand$/, /^credential\./];
+
+/** Makes a scratch beside `snapshot`'s repository; `trusted` lets its own filters and drivers in. End it with removeScratch. */
+export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
   const root = mkdtempSync(join(tmpdir(), "orchestrator-merge-"));
   const gitDir = join(root, "git");
   const objects = join(gitDir, "objects");
@@ -40,7 +43,7 @@ export function makeScratch(snapshot: Snapshot): Scratch {
   }
   writeFileSync(join(gitDir, "HEAD"), "ref: refs/heads/none\n");
   const kept = snapshot.config.filter(
-    ({ scope, key }) => ownScopes.has(scope) && harmless.some((pattern) => pattern.test(key)),
+    ({ scope, key }) => ownScopes.has(scope) && (trusted ? [...harmless, ...programs] : harmless).some((pattern) => pattern.test(key)),
   );
   writeFileSync(
     join(gitDir, "config"),

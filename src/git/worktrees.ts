@@ -78,28 +78,30 @@ export function branchUnderRebase(gitDir: string): string | null {
 
 /**
  * The branches that this working tree has had checked out, full names, from its HEAD reflog ("checkout: moving from A to B").
- * `committed` holds those among them on which a commit was made here.
+ * `committed` holds those among them on which a commit was made here, `any` tells whether one was made at all; a worktree without a
+ * reflog counts as one that did.
  */
-export function branchesVisited(gitDir: string): { visited: Set<string>; committed: Set<string> } {
+export function branchesVisited(gitDir: string): { visited: Set<string>; committed: Set<string>; any: boolean } {
   const visited = new Set<string>();
   const committed = new Set<string>();
   let current: string | null = null;
-  const orphaned: string[] = []; // commits before the first move: on the branch that it moved away from
-  for (const line of (readText(join(gitDir, "logs", "HEAD")) ?? "").split("\n")) {
+  let before = false; // a commit before the first move: on the branch that it moved away from
+  const reflog = readText(join(gitDir, "logs", "HEAD"));
+  for (const line of (reflog ?? "").split("\n")) {
     const message = line.slice(line.indexOf("\t") + 1);
     const move = message.match(/^checkout: moving from (.+) to (.+)$/);
     if (move?.[1] !== undefined && move[2] !== undefined) {
       const from = `refs/heads/${move[1]}`;
       visited.add(from);
-      if (current === null && orphaned.length > 0) committed.add(from);
+      if (current === null && before) committed.add(from);
       current = `refs/heads/${move[2]}`;
       visited.add(current);
     } else if (/^(commit|cherry-pick|rebase|am|merge|pull|revert)\b/.test(message)) {
-      if (current === null) orphaned.push(message);
+      if (current === null) before = true;
       else committed.add(current);
     }
   }
-  return { visited, committed };
+  return { visited, committed, any: reflog === null || before || committed.size > 0 };
 }
 
 function entries(dir: string): string[] {

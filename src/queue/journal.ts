@@ -28,6 +28,7 @@ export type Landed = {
 /** One landing between its intent and its record. The refs of the same id are the other half of it. */
 export type Intent = {
   readonly landingId: string;
+  readonly runId: string;
   readonly repository: string;
   readonly target: string;
   readonly base: string;
@@ -137,6 +138,7 @@ export async function openIntents(queue: Queue, repository: string | null = null
     const { landed, refs, push } = JSON.parse(requiredText(row, "plan_json"));
     return {
       landingId: requiredText(row, "landing_id"),
+      runId: requiredText(row, "run_id"),
       repository: requiredText(row, "repository"),
       target: requiredText(row, "target"),
       base: requiredText(row, "base"),

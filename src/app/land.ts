@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { held, type Trouble } from "../core/reasons.ts";
+import { isAncestor } from "../git/ancestry.ts";
+import { fastForward } from "../git/checkout.ts";
+import { type GitResult, git } from "../git/process.ts";
+import { publish } from "../git/publish.ts";
+import type { RefChange, RefSession } from "../git/refs.ts";
+import { pendingPrefix } from "../git/snapshot.ts";
+import { abandon, type Intent, intend, record } from "../queue/journal.ts";
+import type { Lease } from "../queue/leases.ts";
+import type { App, Workplace } from "./context.ts";
+import { intentOf, type LandedDetails } from "./intent.ts";
+import { inTheWay, type Plan } from "./plan.ts";
+import { unreadable } from "./sources.ts";
+
+/** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
+export type Landing = { readonly intent: Intent } | { readonly trouble: Trouble; readonly checkoutRefused: boolean };
+
+/**
+ * Moves the target to the plan's tip. The order is what survives a kill at any instant (docs/states.md):
+ * intent row, objects, T1 {target still there; backups; pending}, checkout forward, T2 {tags; proofs; pending gone}, record.
+ * The checkout moves before the ref: with the ref first, a crash between left files behind HEAD, and the user's next `commit -am`
+ * deleted the merged work without a word.
+ */
+export async function land(app: App, place: Workplace, lease: Lease, plan: Plan, details: LandedDetails): Promise<Landing> {
+  const gitDir = place.snapshot.repository.commonDir;
+  const { receiver } = plan;
+  const intent = intentOf(app, place, plan, details);
+  app.progress("writing the landing");
+  await intend(app.queue, lease, intent, app.now());
+  const { refs } = place;
+    const giveUp = async (trouble: Trouble, checkoutRefused = false): Promise<Landing> => {
+      await abandon(app.queue, lease, intent.landingId, app.now());
+      return { trouble, checkoutRefused };
+    };
+    const unpublished = await publish(app.git, place.scratch, join(gitDir, "objects"), {
+      tips: [plan.tip, ...intent.refs.tags.map(({ oid }) => oid)],
+      have: [receiver.old, ...plan.steps.flatMap(({ work }) => work.heads.filter((head) => !head.separate).map((head) => head.oid))],
+      borrowed: place.borrowed,
+    });
+    if (unpublished !== null) return await giveUp(unreadable("its own objects", unpublished));
+    const first = await refs.transact(beforeCheckout(plan, intent));
+    if (first !== null) return await giveUp(refsMoved(first));
+    if (receiver.checkout !== null) {
+      app.progress(`bringing ${receiver.checkout.path} forward`);
+      const refusal = await fastForward(app.git, receiver.checkout, plan.tip);
+      if (refusal !== null && !(await arrived(app, gitDir, receiver.target, plan.tip))) {
+        await refs.transact(undo(intent));
+        const timedOut = refusal.timedOut || refusal.code === null;
+        return await giveUp(
+          timedOut
+            ? unreadable(receiver.checkout.path, refusal)
+            : { ...inTheWay(receiver.checkout.path, []), output: refusal.transcript },
+          !timedOut,
+        );
+      }
+    }
+    const second = await finishRefs(app, refs, gitDir, intent);
+    if (second !== null) return { trouble: second, checkoutRefused: false }; // the intent stays open: recovery goes on from here
+    await record(app.queue, lease, intent, app.now());
+    return { intent };
+}
+
+/** T1: nothing moves yet; the way back and the mark of what is going on are set, if everything is as it was planned. */
+function beforeCheckout(plan: Plan, intent: Intent): RefChange[] {
+  const heads = new Map(
+    plan.steps
+      .flatMap((step) => step.work.heads)
+      .filter((head) => head.branch !== null && !head.separate && head.branch !== plan.receiver.target)
+      .map((head) => [head.branch ?? "", head.oid]),
+  );
+  return [
+    { verb: "verify", ref: intent.target, from: plan.receiver.old },
+    ...[...heads].map(([ref, from]): RefChange => ({ verb: "verify", ref, from })),
+    ...intent.refs.backups.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
+    { verb: "create", ref: pendingPrefix + intent.landingId, to: intent.tip },
+  ];
+}
+
+/** T1 taken back: a landing that did not happen leaves no branch behind. */
+export function undo(intent: Intent): RefChange[] {
+  return [
+    ...intent.refs.backups.map(({ ref, oid }): RefChange => ({ verb: "delete", ref, from: oid })),
+    { verb: "delete", ref: pendingPrefix + intent.landingId, from: intent.tip },
+  ];
+}
+
+/**
+ * T2: the target (when no checkout moved it), the tags, the proofs; the pending mark goes. Only when the target then stands at the tip,
+ * or past it because somebody has committed since. Null when done.
+ */
+export async function finishRefs(app: App, refs: RefSession, gitDir: string, intent: Intent): Promise<Trouble | null> {
+  const rest: RefChange[] = [
+    ...intent.refs.tags.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
+    ...intent.refs.proofs.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
+    { verb: "delete", ref: pendingPrefix + intent.landingId, from: intent.tip },
+  ];
+  const target: RefChange =
+    intent.checkout === null
+      ? { verb: "update", ref: intent.target, to: intent.tip, from: intent.base }
+      : { verb: "verify", ref: intent.target, from: intent.tip };
+  const failure = await refs.transact([target, ...rest]);
+  if (failure === null) return null;
+  if (!(await arrived(app, gitDir, intent.target, intent.tip))) return refsMoved(failure);
+  const again = await refs.transact(rest);
+  return again === null ? null : refsMoved(again);
+}
+
+/** Whether a ref stands at a commit or past it. */
+export async function arrived(app: App, gitDir: string, ref: string, commit: string): Promise<boolean> {
+  const now = await git(app.git, { gitDir, args: ["rev-parse", "--verify", "-q", "--end-of-options", ref] });
+  if (now.code !== 0) return false;
+  return (await isAncestor(app.git, gitDir, commit, now.stdout.toString().trim())) === true;
+}
+
+function refsMoved(result: GitResult): Trouble {
+  const said = result.stderr.trim().split("\n").at(-1) ?? "";
+  return held("repository_busy", `a branch moved while the landing was prepared: ${said}`, {
+    output: result.transcript,
+    transient: true,
+  });
+}

@@ -1,0 +1,162 @@
+import { isTrouble, type Trouble } from "../core/reasons.ts";
+import { type Landed, type PushState, recordAlready } from "../queue/journal.ts";
+import { ambiguousTargets } from "./ambiguous.ts";
+import type { App } from "./context.ts";
+import { intentOf, type LandedDetails, landedOf } from "./intent.ts";
+import { land } from "./land.ts";
+import { makePlan, type Plan, type Work } from "./plan.ts";
+import { type PushReport, pushTarget, type TagRef } from "./push.ts";
+import { type Receiver, readReceiver } from "./receiver.ts";
+import type { Visit, Visits } from "./visit.ts";
+
+/** What came of all the works for one target of one repository. */
+export type TargetOutcome = {
+  /** Full name; null when no target could be found. */
+  readonly target: string | null;
+  readonly landed: readonly Landed[];
+  readonly missed: ReadonlyArray<{ readonly work: Work; readonly trouble: Trouble }>;
+  readonly push: PushReport | null;
+  /** The push of what landed, in one word, whether it was tried or not. */
+  readonly pushState: PushState | null;
+  readonly warnings: readonly string[];
+};
+
+/** How often a push may find that the remote has moved again before it is left to a later tick. */
+const pushRounds = 3;
+
+/** Plans, lands and pushes everything that goes to one target. In a dry run it plans, and `landed` is what would land. */
+export async function landTarget(
+  app: App,
+  visits: Visits,
+  visit: Visit,
+  goal: { readonly target: string; readonly push: "auto" | "off" },
+  works: readonly Work[],
+  details: LandedDetails,
+): Promise<TargetOutcome> {
+  const receiver = await readReceiver(app, visit.place, goal.target, goal.push);
+  const nothing = (trouble: Trouble, target: string | null): TargetOutcome => ({
+    target,
+    landed: [],
+    missed: works.map((work) => ({ work, trouble })),
+    push: null,
+    pushState: null,
+    warnings: [],
+  });
+  if (isTrouble(receiver)) return nothing(receiver, null);
+  const ambiguous = await ambiguousTargets(app, visit.place, receiver, works);
+  if (isTrouble(ambiguous)) return nothing(ambiguous, receiver.target);
+  const progress: Progress = { landed: [], missed: [], tags: [], receiver };
+  for (const [work, trouble] of ambiguous) progress.missed.push({ work, trouble });
+  await landBatch(app, visit, works.filter((work) => !ambiguous.has(work)), details, progress);
+  const moved = progress.receiver.old !== receiver.old;
+  const push = moved && visit.lease !== null ? await pushLanded(app, visits, visit, progress) : null;
+  const { landed, missed } = progress;
+  const foreseen = receiver.push.state === "owed" ? "pending" : receiver.push.state;
+  return { target: receiver.target, landed, missed, push, pushState: push?.state ?? foreseen, warnings: receiver.warnings };
+}
+
+/** Where a target stands while its works land, and what came of them so far. */
+type Progress = {
+  landed: Landed[];
+  missed: { work: Work; trouble: Trouble }[];
+  tags: TagRef[];
+  receiver: Receiver;
+};
+
+async function landBatch(app: App, visit: Visit, works: readonly Work[], details: LandedDetails, progress: Progress): Promise<void> {
+  if (works.length === 0) return;
+  const { place, lease } = visit;
+  const miss = (some: readonly Work[], trouble: Trouble) => progress.missed.push(...some.map((work) => ({ work, trouble })));
+  const plan = await makePlan(app, place, progress.receiver, works);
+  if (isTrouble(plan)) {
+    miss(works, plan);
+    return;
+  }
+  for (const work of works) {
+    const trouble = plan.out.get(work.projectId);
+    if (trouble !== undefined) miss([work], trouble);
+  }
+  const already = works.flatMap((work) => {
+    const facts = plan.already.get(work.projectId);
+    if (facts === undefined) return [];
+    const { target } = progress.receiver;
+    return [landedOf(place, work, details, { outcome: "already_merged", target, base: null, backupRef: null, tag: null, ...facts })];
+  });
+  progress.landed.push(...already);
+  if (lease === null) {
+    progress.landed.push(...intentOf(app, place, plan, details).landed);
+    return;
+  }
+  await recordAlready(app.queue, lease, already, app.now());
+  if (plan.steps.length === 0) return;
+  const landing = await land(app, place, lease, plan, details);
+  if ("intent" in landing) {
+    progress.landed.push(...landing.intent.landed);
+    progress.tags.push(...landing.intent.refs.tags);
+    progress.receiver = after(plan);
+    return;
+  }
+  const landing_works = plan.steps.map((step) => step.work);
+  if (!landing.checkoutRefused || landing_works.length === 1) {
+    miss(landing_works, landing.trouble);
+    return;
+  }
+  // git refused the checkout for a reason that was not foreseen. One by one, so that one project does not starve the others.
+  for (const work of landing_works) await landBatch(app, visit, [work], details, progress);
+}
+
+/** The receiver once a plan has landed: the next one starts from there. */
+function after(plan: Plan): Receiver {
+  const { receiver } = plan;
+  const tree = plan.tipTree;
+  return {
+    ...receiver,
+    old: plan.tip,
+    oldTree: tree,
+    base: plan.tip,
+    baseTree: tree,
+    takeIn: null,
+    checkout: receiver.checkout === null ? null : { ...receiver.checkout, head: plan.tip },
+  };
+}
+
+async function pushLanded(app: App, visits: Visits, visit: Visit, progress: Progress): Promise<PushReport | null> {
+  const { receiver } = progress;
+  if (visit.lease === null || receiver.push.state === "none" || receiver.push.state === "off") return null;
+  const push = await pushTarget(app, visit.place, visit.lease, receiver, receiver.old, progress.tags, 0);
+  if (!push.moved) return push;
+  const fresh = await visits.refresh(visit);
+  return isTrouble(fresh) ? push : ((await pushOwed(app, visits, fresh, receiver.target, 0)) ?? push);
+}
+
+/**
+ * Tries a push that is owed. A remote that has moved on is taken in first (a landing without projects), a bounded number of times;
+ * what does not succeed stays owed. Null when it could not even be tried.
+ */
+export async function pushOwed(
+  app: App,
+  visits: Visits,
+  first: Visit,
+  target: string,
+  failures: number,
+): Promise<PushReport | null> {
+  let visit = first;
+  let push: PushReport | null = null;
+  for (let round = 0; round < pushRounds; round++) {
+    if (visit.lease === null) return push;
+    const receiver = await readReceiver(app, visit.place, target, "auto");
+    if (isTrouble(receiver)) return push;
+    const plan = await makePlan(app, visit.place, receiver, []);
+    if (isTrouble(plan)) return push;
+    if (plan.tip !== receiver.old) {
+      const landing = await land(app, visit.place, visit.lease, plan, new Map());
+      if (!("intent" in landing)) return push;
+    }
+    push = await pushTarget(app, visit.place, visit.lease, receiver, plan.tip, [], failures);
+    if (!push.moved) return push;
+    const fresh = await visits.refresh(visit);
+    if (isTrouble(fresh)) return push;
+    visit = fresh;
+  }
+  return push;
+}

@@ -1,0 +1,106 @@
+import { held, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { fastForward } from "../git/checkout.ts";
+import { orphansOf } from "../git/orphans.ts";
+import { pendingPrefix } from "../git/snapshot.ts";
+import { indexLocked } from "../git/worktrees.ts";
+import { abandon, type Intent, record } from "../queue/journal.ts";
+import type { Lease } from "../queue/leases.ts";
+import type { App, Workplace } from "./context.ts";
+import { arrived, finishRefs, undo } from "./land.ts";
+
+/** What recovery found and did with one landing of a dead run. */
+export type Recovered = {
+  readonly landingId: string;
+  readonly repository: string;
+  readonly found: "not begun" | "before the checkout" | "before the tags" | "before the record" | "overtaken";
+  readonly did: "abandoned" | "finished" | "waits";
+  readonly projects: readonly number[];
+};
+
+/**
+ * Finishes or forgets every open landing of a repository. Git decides: the row only says where to look (docs/states.md has the table).
+ * A Trouble when something is left that a person must see to; the repository is then not worked on.
+ */
+export async function recover(app: App, place: Workplace, lease: Lease, intents: readonly Intent[]): Promise<Recovered[] | Trouble> {
+  const done: Recovered[] = [];
+  for (const intent of intents) {
+    const outcome = await recoverOne(app, place, lease, intent);
+    if ("outcome" in outcome) return outcome;
+    done.push({
+      landingId: intent.landingId,
+      repository: intent.repository,
+      projects: intent.landed.map((landed) => landed.projectId),
+      ...outcome,
+    });
+  }
+  return done;
+}
+
+/** Ends the git processes of dead runs: one of them could still move a ref while we look. */
+export async function endOrphans(runIds: ReadonlySet<string>): Promise<number> {
+  const orphans = orphansOf(runIds);
+  for (const pid of orphans) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // gone by itself
+    }
+  }
+  const deadline = Date.now() + 5000;
+  while (orphansOf(runIds).length > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+  return orphans.length;
+}
+
+type Outcome = Pick<Recovered, "found" | "did">;
+
+async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Intent): Promise<Outcome | Trouble> {
+  const gitDir = place.snapshot.repository.commonDir;
+  const { refs } = place.snapshot;
+  const pending = refs.has(pendingPrefix + intent.landingId);
+  const target = refs.get(intent.target)?.oid ?? null;
+  const there = target !== null && (target === intent.tip || (await arrived(app, gitDir, intent.target, intent.tip)));
+  const close = async (found: Outcome["found"]): Promise<Outcome> => {
+    await record(app.queue, lease, intent, app.now());
+    return { found, did: "finished" };
+  };
+  const forget = async (found: Outcome["found"]): Promise<Outcome> => {
+    await abandon(app.queue, lease, intent.landingId, app.now());
+    return { found, did: "abandoned" };
+  };
+  const takeBack = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
+    const undone = await place.refs.transact(undo(intent));
+    return undone === null ? await forget(found) : stuck(intent, "its refs could not be put back");
+  };
+  if (!pending) {
+    // The proofs and the pending mark change in one transaction: with neither mark nor landing, T1 never happened.
+    return there ? await close("before the record") : await forget("not begun");
+  }
+  if (!there && target === intent.base && intent.checkout !== null) {
+    const advanced = await advance(app, place, intent);
+    if (advanced === "gone") return await takeBack("overtaken");
+    if (advanced !== null) return advanced;
+  } else if (!there && target !== intent.base) {
+    return await takeBack("overtaken");
+  }
+  const trouble = await finishRefs(app, place.refs, gitDir, intent);
+  if (trouble !== null) return trouble;
+  return await close(there ? "before the tags" : "before the checkout");
+}
+
+/** Brings the checkout forward for a landing that died before or while doing so. Null when it then stands at the tip. */
+async function advance(app: App, place: Workplace, intent: Intent): Promise<"gone" | Trouble | null> {
+  const tree = place.snapshot.worktrees.find((one) => one.path === intent.checkout && one.branch === intent.target);
+  if (tree === undefined) return "gone";
+  if (indexLocked(tree.gitDir)) return stuck(intent, `${tree.gitDir}/index.lock is in the way`);
+  const refusal = await fastForward(app.git, { path: tree.path, gitDir: tree.gitDir, head: intent.base }, intent.tip);
+  return refusal === null ? null : stuck(intent, `${tree.path} cannot be brought forward to ${intent.tip.slice(0, 10)}`);
+}
+
+function stuck(intent: Intent, what: string): Trouble {
+  const checkout = intent.checkout ?? intent.repository;
+  return held(
+    "repository_busy",
+    `an earlier run was killed while it brought ${shortName(intent.target)} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
+  );
+}

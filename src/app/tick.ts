@@ -1,0 +1,165 @@
+import { visible } from "../core/describe.ts";
+import { curable, isTrouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { locateRepository } from "../git/repository.ts";
+import { type Candidate, findCandidates, lastSweepKey } from "../queue/candidates.ts";
+import { type Debt, debts, openIntents } from "../queue/journal.ts";
+import type { Owner } from "../queue/leases.ts";
+import { beginRun, endRun, recordIdle } from "../queue/runs.ts";
+import { activeDirectories, declaredBranches } from "./candidates.ts";
+import type { App } from "./context.ts";
+import { gather, type Ready } from "./gather.ts";
+import { landTarget, pushOwed } from "./landTarget.ts";
+import type { PushReport } from "./push.ts";
+import type { Recovered } from "./recover.ts";
+import { type Report, summary } from "./report.ts";
+import { settleGroup, settleMisses, type Tally } from "./settle.ts";
+import { openVisits, type Visits } from "./visit.ts";
+
+export type TickOptions = {
+  /** How many projects may be attempted; Infinity for all. */
+  readonly limit: number;
+  /** Only these projects, whatever their backoff; null for all. */
+  readonly only: ReadonlySet<number> | null;
+};
+
+/** Tells whether the process of that number that started then still runs. */
+export type IsAlive = (pid: number, pidStart: string) => boolean;
+
+/** A lease outlives the run's time limit by this much, for the step that is in hand when it ends. Milliseconds. */
+const leaseMargin = 120_000;
+
+/** One tick: recover what a dead run left, look at what waits, land it, push it and what is owed, write it down. */
+export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: TickOptions): Promise<Report> {
+  const startedAt = app.now();
+  const work = await findWork(app, options, startedAt);
+  const { housekeeping } = work;
+  if (work.idle) {
+    if (!app.dryRun) await recordIdle(app.queue, startedAt, housekeeping);
+    app.log.info("No projects pending merge");
+    return report(app, startedAt, { results: [], newlyFailed: 0 }, [], []);
+  }
+  if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
+  const deadline = startedAt + app.config.run.maxRuntimeMs;
+  const stop = () => app.now() >= deadline || app.git.signal.aborted;
+  const visits = openVisits(app, owner, isAlive, {
+    intents: work.intents,
+    declaredBranches: await declaredBranches(app.queue),
+    until: deadline + leaseMargin,
+  });
+  const tally: Tally = { results: [], newlyFailed: 0 };
+  const recovered: Recovered[] = [];
+  const pushes: PushReport[] = [];
+  try {
+    if (!app.dryRun) {
+      for (const repository of new Set(work.intents.map((intent) => intent.repository))) {
+        recovered.push(...(await recoverRepository(app, visits, repository)));
+      }
+    }
+    const active = await activeDirectories(app.queue);
+    const first = await gather(app, visits, active, work.candidates, options.limit, stop, false);
+    const second = await gather(app, visits, active, work.secondLooks, options.limit, stop, options.only === null);
+    await settleMisses(app, tally, [...first.missed, ...second.missed]);
+    for (const group of byTarget([...first.ready, ...second.ready])) {
+      if (stop()) break;
+      const [one] = group;
+      if (one === undefined) continue;
+      const details = new Map(group.map(({ candidate, startedAt: begun }) => [candidate.id, { generation: candidate.generation, completedAt: candidate.completedAt, startedAt: begun }]));
+      const outcome = await landTarget(app, visits, one.visit, one.located.rule, group.map(({ work: each }) => each), details);
+      if (outcome.push !== null) pushes.push(outcome.push);
+      await settleGroup(app, tally, group, outcome);
+    }
+    for (const debt of app.dryRun ? [] : work.due) {
+      if (stop()) break;
+      if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
+      const push = await payDebt(app, visits, debt);
+      if (push !== null) pushes.push(push);
+    }
+  } finally {
+    await visits.end();
+  }
+  for (const push of pushes) {
+    const what = `${visible(shortName(push.target))} in ${visible(push.repository)}`;
+    if (push.state === "pushed") app.log.info(`Pushed ${what} to ${push.remote}`);
+    else app.log.warn(`Push of ${what} is ${push.state}: ${push.detail}`);
+  }
+  const total = summary(tally.results);
+  app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
+  if (!app.dryRun) {
+    const merged = total.merged + total.alreadyMerged;
+    await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
+  }
+  return report(app, startedAt, tally, recovered, pushes);
+}
+
+/** Everything that this tick might do, from the database alone: a tick without any starts no git process. */
+async function findWork(app: App, options: TickOptions, now: number) {
+  const found = await findCandidates(app.queue, now);
+  const wanted = (candidate: Candidate) =>
+    options.only === null ? (candidate.known?.nextAttemptAt ?? 0) <= now : options.only.has(candidate.id);
+  const candidates = found.candidates.filter(wanted);
+  const secondLooks = found.secondLooks.filter(
+    (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
+  );
+  const intents = await openIntents(app.queue);
+  const due = await debts(app.queue, now);
+  return {
+    candidates,
+    secondLooks,
+    intents,
+    due,
+    idle: candidates.length + secondLooks.length + intents.length + due.length === 0,
+    housekeeping: { swept: found.swept ? { key: lastSweepKey, overridden: found.overridden } : null },
+  };
+}
+
+/** The ready ones in groups that land together: one repository, one target. In the order of the first of each. */
+function byTarget(ready: readonly Ready[]): Ready[][] {
+  const groups = new Map<string, Ready[]>();
+  for (const one of ready) {
+    const key = JSON.stringify([one.visit.repository.commonDir, one.located.rule.target, one.located.rule.push]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()];
+}
+
+async function recoverRepository(app: App, visits: Visits, path: string): Promise<readonly Recovered[]> {
+  const repository = locateRepository(path);
+  if (repository === null) {
+    app.log.error(`${visible(path)} is gone, with a landing that a killed run had begun in it.`);
+    return [];
+  }
+  const visit = await visits.to(repository);
+  if (isTrouble(visit)) {
+    app.log.warn(`${visible(path)}: ${visit.reason}: ${visit.detail}`);
+    return [];
+  }
+  for (const one of visit.recovered) app.log.info(`Recovered landing ${one.landingId} in ${visible(path)}: died ${one.found}, ${one.did}`);
+  return visit.recovered;
+}
+
+async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport | null> {
+  const repository = locateRepository(debt.repository);
+  if (repository === null) return null;
+  const visit = await visits.to(repository);
+  if (isTrouble(visit)) return null;
+  return await pushOwed(app, visits, visit, debt.target, debt.failures);
+}
+
+function report(app: App, startedAt: number, tally: Tally, recovered: readonly Recovered[], pushes: readonly PushReport[]): Report {
+  const { results, newlyFailed } = tally;
+  return {
+    runId: app.runId,
+    startedAt,
+    finishedAt: app.now(),
+    dryRun: app.dryRun,
+    recovered,
+    results,
+    pushes: pushes.map(({ moved: _, ...push }) => push),
+    newlyFailed,
+    allLeased: results.length > 0 && results.every((result) => result.reason === "repository_leased"),
+    processes: app.git.count.processes,
+  };
+}
