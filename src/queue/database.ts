@@ -33,7 +33,7 @@ export type OpenOptions = {
   /** "read" never changes a row and needs no permission to write */
   readonly mode: "read" | "write";
   readonly authToken?: string | undefined;
-  /** how long SQLite waits for a lock, in milliseconds (default 5000); "locked" is told after four times as long */
+  /** how long a read or a transaction waits for a lock before "locked" is told, in milliseconds; default 20,000 */
   readonly timeoutMs?: number | undefined;
 };
 

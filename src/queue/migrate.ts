@@ -197,7 +197,7 @@ function report({ location, dryRun }: MigrateOptions, changes: Changes, settled:
 async function switchToWal(
   place: Extract<Location, { kind: "file" }>,
 ): Promise<Pick<Migration, "journalMode" | "notes">> {
-  const impatient = await connect(place, "write", { timeoutMs: 250 });
+  const impatient = await connect(place, "write", { timeoutMs: 1000 });
   try {
     if ((await journalModeOf(impatient, "PRAGMA journal_mode")) === "wal") return { journalMode: "wal", notes: [] };
     const reached = await journalModeOf(impatient, "PRAGMA journal_mode = WAL").catch(() => null);

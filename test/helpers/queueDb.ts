@@ -1,4 +1,7 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Client, InValue, Row } from "@libsql/client";
 import { createClient } from "@libsql/client/sqlite3";
 import { migrate } from "../../src/queue/migrate.ts";
@@ -47,6 +50,32 @@ export async function sql(path: string, statement: string, args: InValue[] = [])
 /** Adds rows with the defaults of queueDb. */
 export async function insertRows(path: string, rows: readonly QueueRow[]): Promise<void> {
   await withClient(path, (client) => insertInto(client, rows));
+}
+
+/**
+ * Starts another process that writes to the queue without pause, as the orchestrator's Python would, and waits until it has
+ * begun; see programs/other-writer.ts. `stop` ends it and gives how many times it wrote; it throws if that process failed.
+ */
+export async function otherWriter(path: string): Promise<{ stop(): Promise<number> }> {
+  const program = fileURLToPath(new URL("../queue/programs/other-writer.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, path], { stdio: ["pipe", "pipe", "pipe"] });
+  let [said, complained] = ["", ""];
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complained += text;
+  });
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const closed = once(child, "close");
+  await Promise.race([once(child.stdout, "data"), closed]);
+  return {
+    async stop() {
+      child.stdin.end();
+      const [code] = await closed;
+      if (code !== 0) throw new Error(`the other writer failed: ${complained}`);
+      return Number(said.trim().split("\n").at(-1));
+    },
+  };
 }
 
 async function withClient<T>(path: string, work: (client: Client) => Promise<T>): Promise<T> {
