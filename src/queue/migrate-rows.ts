@@ -65,12 +65,18 @@ export async function settle(
   return { skipped, undated: waiting.filter(({ completedAt }) => completedAt === null).length };
 }
 
+const unmarked = `${isPending} AND merged_status IS NULL`;
+
+/** Whether markPending would find anything; needs the column merged_status. */
+export async function hasUnmarked(all: All): Promise<boolean> {
+  return (await all(`SELECT 1 FROM project_queue WHERE ${unmarked} LIMIT 1`)).length > 0;
+}
+
 /** Marks `pending_merge` what is completed and says nothing; gives the number of rows. */
 export async function markPending(tx: Transaction, place: Location): Promise<number> {
-  const silent = `${isPending} AND merged_status IS NULL`;
-  const changed = await tx.run(`UPDATE project_queue SET merged_status = 'pending_merge' WHERE ${silent}`);
+  const changed = await tx.run(`UPDATE project_queue SET merged_status = 'pending_merge' WHERE ${unmarked}`);
   // One layout has UNIQUE ... ON CONFLICT IGNORE, with which an UPDATE may leave rows out and say nothing.
-  const [left] = await tx.all(`SELECT count(*) AS rows FROM project_queue WHERE ${silent}`);
+  const [left] = await tx.all(`SELECT count(*) AS rows FROM project_queue WHERE ${unmarked}`);
   if (left !== undefined && requiredInteger(left, "rows") > 0) {
     throw trouble(
       `${requiredInteger(left, "rows")} rows of ${place.shown} could not be marked as pending_merge.`,

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Client, InValue, Row } from "@libsql/client";
@@ -76,6 +77,18 @@ export async function otherWriter(path: string): Promise<{ stop(): Promise<numbe
       return Number(said.trim().split("\n").at(-1));
     },
   };
+}
+
+/**
+ * A copy in the journal mode that SQLite begins with. By its header (https://www.sqlite.org/fileformat.html, bytes 18 and 19):
+ * PRAGMA journal_mode needs the file for itself, and libsql's closed connections hold it until they are garbage-collected.
+ */
+export function withRollbackJournal(path: string): string {
+  const bytes = readFileSync(path);
+  if (bytes[18] !== 2 || bytes[19] !== 2) throw new Error(`${path} is not in WAL mode`);
+  bytes.fill(1, 18, 20);
+  writeFileSync(`${path}-copy.db`, bytes);
+  return `${path}-copy.db`;
 }
 
 async function withClient<T>(path: string, work: (client: Client) => Promise<T>): Promise<T> {

@@ -11,7 +11,7 @@ import { UserError } from "../../src/core/errors.ts";
 import { type OpenOptions, openQueue, type Queue } from "../../src/queue/database.ts";
 import { run } from "../helpers/cli.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
-import { insertRows, otherWriter, queueDb, sql } from "../helpers/queueDb.ts";
+import { insertRows, otherWriter, queueDb, sql, withRollbackJournal } from "../helpers/queueDb.ts";
 
 async function open(location: string, mode: OpenOptions["mode"] = "write", timeoutMs?: number): Promise<Queue> {
   const queue = await openQueue({ location, mode, timeoutMs });
@@ -334,18 +334,6 @@ function copied(path: string, to: string): string {
 }
 
 const program = (name: string): string => fileURLToPath(new URL(`programs/${name}`, import.meta.url));
-
-/**
- * A copy in the journal mode that SQLite begins with. By its header (https://www.sqlite.org/fileformat.html, bytes 18 and 19):
- * PRAGMA journal_mode needs the file for itself, and libsql's closed connections hold it until they are garbage-collected.
- */
-function withRollbackJournal(path: string): string {
-  const bytes = readFileSync(path);
-  expect([bytes[18], bytes[19]]).toEqual([2, 2]);
-  bytes.fill(1, 18, 20);
-  writeFileSync(`${path}-copy.db`, bytes);
-  return `${path}-copy.db`;
-}
 
 function file(directory: string, name: string, content: string): string {
   const path = join(directory, name);
