@@ -31,7 +31,12 @@ export async function ambiguousTargets(
   );
   if (others.length === 0) return found;
   const brings = async (oids: readonly string[], without: readonly string[]) =>
-    await revList(app.git, place.scratch.gitDir, [], [...oids, `^${receiver.base}`, ...without.map((oid) => `^${oid}`)]);
+    await revList(
+      app.git,
+      place.scratch.gitDir,
+      [],
+      [...oids, `^${receiver.base}`, ...without.map((oid) => `^${oid}`)],
+    );
   const all = works.flatMap((work) => work.heads.map((head) => head.oid));
   const tips = others.map(([, ref]) => ref.oid);
   const [whole, own] = [await brings(all, []), await brings(all, tips)];
@@ -45,11 +50,18 @@ export async function ambiguousTargets(
     const dragged: string[] = [];
     for (const [name, ref] of others) {
       const less = await brings(oids, [ref.oid]);
-      if (Array.isArray(less) && less.length < mine.length) dragged.push(`${mine.length - less.length} of ${visible(shortName(name))}`);
+      if (Array.isArray(less) && less.length < mine.length)
+        dragged.push(`${mine.length - less.length} of ${visible(shortName(name))}`);
     }
     if (dragged.length === 0) continue;
     const target = visible(shortName(receiver.target));
-    found.set(work, held("ambiguous_target", `landing it on ${target} would bring along commits of other branches (${dragged.join(", ")}): set its target with a rule, or merge that branch first.`));
+    found.set(
+      work,
+      held(
+        "ambiguous_target",
+        `landing it on ${target} would bring along commits of other branches (${dragged.join(", ")}): set its target with a rule, or merge that branch first.`,
+      ),
+    );
   }
   return found;
 }

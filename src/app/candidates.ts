@@ -48,7 +48,8 @@ export async function activeDirectories(queue: Queue): Promise<Map<string, numbe
     const specPath = text(row, "spec_path");
     if (specPath === null) continue;
     const found = discover({ specPath, projectPath: text(row, "project_path"), source: null });
-    if (!isTrouble(found) && found.sources.kind === "agents") directories.set(found.sources.directory, integer(row, "id") ?? 0);
+    if (!isTrouble(found) && found.sources.kind === "agents")
+      directories.set(found.sources.directory, integer(row, "id") ?? 0);
   }
   return directories;
 }
@@ -56,5 +57,9 @@ export async function activeDirectories(queue: Queue): Promise<Map<string, numbe
 /** Every branch that \`add\` was ever told of, full names: work that people have declared to be finished agents' work. */
 export async function declaredBranches(queue: Queue): Promise<Set<string>> {
   const rows = await queue.read("SELECT DISTINCT branch FROM merge_source WHERE branch IS NOT NULL");
-  return new Set(rows.map((row) => text(row, "branch") ?? "").map((name) => (name.startsWith("refs/") ? name : `refs/heads/${name}`)));
+  return new Set(
+    rows
+      .map((row) => text(row, "branch") ?? "")
+      .map((name) => (name.startsWith("refs/") ? name : `refs/heads/${name}`)),
+  );
 }

@@ -17,7 +17,13 @@ export type Containment = {
 };
 
 /** Heads that another head or the tip contains drop out; of equal heads the first role's stays. One git process, none for one head. */
-export async function containment(app: App, place: Workplace, tip: string, work: Work, sure = false): Promise<Containment | Trouble> {
+export async function containment(
+  app: App,
+  place: Workplace,
+  tip: string,
+  work: Work,
+  sure = false,
+): Promise<Containment | Trouble> {
   const heads = work.heads.filter((head, index) => work.heads.findIndex((other) => other.oid === head.oid) === index);
   const [only] = heads;
   if (only === undefined) return { landing: [], unsure: false };
@@ -65,7 +71,7 @@ export async function past(
     [tip.commit, `^${brought}`],
   );
   if (!Array.isArray(reverts)) return unreadable("the target's commits", reverts);
-  if (reverts.length === 0) return { mergeCommit: await isMerge(app, place, brought) ? brought : null, warnings };
+  if (reverts.length === 0) return { mergeCommit: (await isMerge(app, place, brought)) ? brought : null, warnings };
   const tree = await broughtBack(app, place, merger, tip, brought);
   if (tree === null || tree === tip.tree) return { mergeCommit: brought, warnings };
   return { again: { head, tree } };

@@ -47,18 +47,26 @@ export function discover(where: Whereabouts): Found | Trouble {
       const there = look(anchor).filter(isRealDirectory);
       const [directory] = there;
       if (there.length > 1) {
-        return failed("ambiguous_worktree", `more than one directory holds this project's worktrees: ${there.map(visible).join(", ")}.`);
+        return failed(
+          "ambiguous_worktree",
+          `more than one directory holds this project's worktrees: ${there.map(visible).join(", ")}.`,
+        );
       }
-      if (directory !== undefined) return { repository, sources: { kind: "agents", directory: realpathSync(directory) } };
+      if (directory !== undefined)
+        return { repository, sources: { kind: "agents", directory: realpathSync(directory) } };
     }
   }
   const anchor = anchors[0] ?? project;
-  const names = [...ownDirectories(anchor, where.specPath).slice(0, 1), join(dirname(anchor), sharedDirectory(basename(anchor)))];
+  const names = [
+    ...ownDirectories(anchor, where.specPath).slice(0, 1),
+    join(dirname(anchor), sharedDirectory(basename(anchor))),
+  ];
   return failed("no_worktree", `no directory of agents' worktrees: looked for ${names.map(visible).join(" and ")}.`);
 }
 
 function findRepository(project: string): Repository | Trouble {
-  if (!isAbsolute(project)) return failed("not_a_repository", `the project path ${visible(project) || "(empty)"} is not absolute.`);
+  if (!isAbsolute(project))
+    return failed("not_a_repository", `the project path ${visible(project) || "(empty)"} is not absolute.`);
   let stat: ReturnType<typeof statSync>;
   try {
     stat = statSync(project);
@@ -74,7 +82,9 @@ function ownDirectories(anchor: string, specPath: string): string[] {
   try {
     const stat = statSync(specPath);
     if (!stat.isFile() || stat.size > specLimit) return [];
-    return specDirectories(basename(anchor), specPath, readFileSync(specPath)).map((name) => join(dirname(anchor), name));
+    return specDirectories(basename(anchor), specPath, readFileSync(specPath)).map((name) =>
+      join(dirname(anchor), name),
+    );
   } catch {
     return [];
   }
@@ -87,11 +97,13 @@ function recordedDirectories(anchor: string, specPath: string): string[] {
     if (!lstatSync(file).isFile()) return [];
     const recorded: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (typeof recorded !== "object" || recorded === null) return [];
-    return Object.entries(recorded)
-      .filter(([, entry]) => typeof entry === "object" && entry !== null && entry.spec_path === specPath)
-      .map(([directory]) => directory)
-      // An agent can write this file: it may name a sibling made for agents, nothing else.
-      .filter((directory) => dirname(directory) === dirname(anchor) && directory.endsWith(worktreesSuffix));
+    return (
+      Object.entries(recorded)
+        .filter(([, entry]) => typeof entry === "object" && entry !== null && entry.spec_path === specPath)
+        .map(([directory]) => directory)
+        // An agent can write this file: it may name a sibling made for agents, nothing else.
+        .filter((directory) => dirname(directory) === dirname(anchor) && directory.endsWith(worktreesSuffix))
+    );
   } catch {
     return [];
   }

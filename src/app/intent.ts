@@ -18,6 +18,7 @@ export function intentOf(app: App, place: Workplace, plan: Plan, details: Landed
   return {
     landingId,
     runId: app.runId,
+    createdAt: app.now(),
     repository: place.snapshot.repository.commonDir,
     target: receiver.target,
     base: receiver.old,
@@ -26,7 +27,9 @@ export function intentOf(app: App, place: Workplace, plan: Plan, details: Landed
     landed: steps.map((step) => landedOf(place, step.work, details, { ...stepFacts(step), target: receiver.target })),
     refs: {
       backups: own.map((step) => ({ ref: step.backupRef ?? "", oid: step.base })),
-      tags: own.flatMap((step) => (step.tag === null ? [] : [{ ref: `refs/tags/${step.tag.name}`, oid: step.tag.oid }])),
+      tags: own.flatMap((step) =>
+        step.tag === null ? [] : [{ ref: `refs/tags/${step.tag.name}`, oid: step.tag.oid }],
+      ),
       proofs: [
         ...own.flatMap((step) => proofs(step)),
         ...(plan.sync === null ? [] : [{ ref: landedPrefix + landingId, oid: plan.sync }]),

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { held, type Trouble } from "../core/reasons.ts";
 import { isAncestor } from "../git/ancestry.ts";
 import { fastForward } from "../git/checkout.ts";
-import { type GitResult, git } from "../git/process.ts";
+import { type GitContext, type GitResult, git as runGit } from "../git/process.ts";
 import { publish } from "../git/publish.ts";
 import type { RefChange, RefSession } from "../git/refs.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
@@ -22,43 +22,57 @@ export type Landing = { readonly intent: Intent } | { readonly trouble: Trouble;
  * The checkout moves before the ref: with the ref first, a crash between left files behind HEAD, and the user's next `commit -am`
  * deleted the merged work without a word.
  */
-export async function land(app: App, place: Workplace, lease: Lease, plan: Plan, details: LandedDetails): Promise<Landing> {
+export async function land(
+  app: App,
+  place: Workplace,
+  lease: Lease,
+  plan: Plan,
+  details: LandedDetails,
+): Promise<Landing> {
   const gitDir = place.snapshot.repository.commonDir;
   const { receiver } = plan;
   const intent = intentOf(app, place, plan, details);
   app.progress("writing the landing");
   await intend(app.queue, lease, intent, app.now());
   const { refs } = place;
-    const giveUp = async (trouble: Trouble, checkoutRefused = false): Promise<Landing> => {
-      await abandon(app.queue, lease, intent.landingId, app.now());
-      return { trouble, checkoutRefused };
-    };
-    const unpublished = await publish(app.git, place.scratch, join(gitDir, "objects"), {
-      tips: [plan.tip, ...intent.refs.tags.map(({ oid }) => oid)],
-      have: [receiver.old, ...plan.steps.flatMap(({ work }) => work.heads.filter((head) => !head.separate).map((head) => head.oid))],
-      borrowed: place.borrowed,
-    });
-    if (unpublished !== null) return await giveUp(unreadable("its own objects", unpublished));
-    const first = await refs.transact(beforeCheckout(plan, intent));
-    if (first !== null) return await giveUp(refsMoved(first));
-    if (receiver.checkout !== null) {
-      app.progress(`bringing ${receiver.checkout.path} forward`);
-      const refusal = await fastForward(app.git, receiver.checkout, plan.tip);
-      if (refusal !== null && !(await arrived(app, gitDir, receiver.target, plan.tip))) {
-        await refs.transact(undo(intent));
-        const timedOut = refusal.timedOut || refusal.code === null;
-        return await giveUp(
-          timedOut
-            ? unreadable(receiver.checkout.path, refusal)
-            : { ...inTheWay(receiver.checkout.path, []), output: refusal.transcript },
-          !timedOut,
-        );
-      }
+  // From here to the record nothing may be cut short half-way: each step has its own limit, a signal is obeyed after the last.
+  const git = uninterrupted(app.git);
+  const giveUp = async (trouble: Trouble, checkoutRefused = false): Promise<Landing> => {
+    await abandon(app.queue, lease, intent.landingId, app.now());
+    return { trouble, checkoutRefused };
+  };
+  // The intent stays open: the next tick reads git and goes on from there, or puts things back.
+  const leaveOpen = (trouble: Trouble): Landing => ({ trouble, checkoutRefused: false });
+  const unpublished = await publish(git, place.scratch, join(gitDir, "objects"), {
+    tips: [plan.tip, ...intent.refs.tags.map(({ oid }) => oid)],
+    have: [
+      receiver.old,
+      ...plan.steps.flatMap(({ work }) => work.heads.filter((head) => !head.separate).map((head) => head.oid)),
+    ],
+    borrowed: place.borrowed,
+  });
+  if (unpublished !== null) return await giveUp(unreadable("its own objects", unpublished));
+  const first = await refs.transact(beforeCheckout(plan, intent));
+  if (first !== null) return first.code === null ? leaveOpen(refsMoved(first)) : await giveUp(refsMoved(first));
+  if (receiver.checkout !== null) {
+    app.progress(`bringing ${receiver.checkout.path} forward`);
+    const refusal = await fastForward(git, receiver.checkout, plan.tip);
+    if (refusal !== null && !(await arrived(git, gitDir, receiver.target, plan.tip))) {
+      // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.
+      if (refusal.code === null) return leaveOpen(unreadable(receiver.checkout.path, refusal));
+      if ((await refs.transact(undo(intent))) !== null) return leaveOpen(inTheWay(receiver.checkout.path, []));
+      return await giveUp({ ...inTheWay(receiver.checkout.path, []), output: refusal.transcript }, true);
     }
-    const second = await finishRefs(app, refs, gitDir, intent);
-    if (second !== null) return { trouble: second, checkoutRefused: false }; // the intent stays open: recovery goes on from here
-    await record(app.queue, lease, intent, app.now());
-    return { intent };
+  }
+  const second = await finishRefs(git, refs, gitDir, intent);
+  if (second !== null) return leaveOpen(second);
+  await record(app.queue, lease, intent, app.now());
+  return { intent };
+}
+
+/** The same, deaf to signals. */
+function uninterrupted(context: GitContext): GitContext {
+  return { ...context, signal: new AbortController().signal };
 }
 
 /** T1: nothing moves yet; the way back and the mark of what is going on are set, if everything is as it was planned. */
@@ -89,7 +103,12 @@ export function undo(intent: Intent): RefChange[] {
  * T2: the target (when no checkout moved it), the tags, the proofs; the pending mark goes. Only when the target then stands at the tip,
  * or past it because somebody has committed since. Null when done.
  */
-export async function finishRefs(app: App, refs: RefSession, gitDir: string, intent: Intent): Promise<Trouble | null> {
+export async function finishRefs(
+  context: GitContext,
+  refs: RefSession,
+  gitDir: string,
+  intent: Intent,
+): Promise<Trouble | null> {
   const rest: RefChange[] = [
     ...intent.refs.tags.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
     ...intent.refs.proofs.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
@@ -101,16 +120,16 @@ export async function finishRefs(app: App, refs: RefSession, gitDir: string, int
       : { verb: "verify", ref: intent.target, from: intent.tip };
   const failure = await refs.transact([target, ...rest]);
   if (failure === null) return null;
-  if (!(await arrived(app, gitDir, intent.target, intent.tip))) return refsMoved(failure);
+  if (!(await arrived(context, gitDir, intent.target, intent.tip))) return refsMoved(failure);
   const again = await refs.transact(rest);
   return again === null ? null : refsMoved(again);
 }
 
 /** Whether a ref stands at a commit or past it. */
-export async function arrived(app: App, gitDir: string, ref: string, commit: string): Promise<boolean> {
-  const now = await git(app.git, { gitDir, args: ["rev-parse", "--verify", "-q", "--end-of-options", ref] });
+export async function arrived(context: GitContext, gitDir: string, ref: string, commit: string): Promise<boolean> {
+  const now = await runGit(context, { gitDir, args: ["rev-parse", "--verify", "-q", "--end-of-options", ref] });
   if (now.code !== 0) return false;
-  return (await isAncestor(app.git, gitDir, commit, now.stdout.toString().trim())) === true;
+  return (await isAncestor(context, gitDir, commit, now.stdout.toString().trim())) === true;
 }
 
 function refsMoved(result: GitResult): Trouble {

@@ -47,12 +47,25 @@ export async function landTarget(
   if (isTrouble(ambiguous)) return nothing(ambiguous, receiver.target);
   const progress: Progress = { landed: [], missed: [], tags: [], receiver };
   for (const [work, trouble] of ambiguous) progress.missed.push({ work, trouble });
-  await landBatch(app, visit, works.filter((work) => !ambiguous.has(work)), details, progress);
+  await landBatch(
+    app,
+    visit,
+    works.filter((work) => !ambiguous.has(work)),
+    details,
+    progress,
+  );
   const moved = progress.receiver.old !== receiver.old;
   const push = moved && visit.lease !== null ? await pushLanded(app, visits, visit, progress) : null;
   const { landed, missed } = progress;
   const foreseen = receiver.push.state === "owed" ? "pending" : receiver.push.state;
-  return { target: receiver.target, landed, missed, push, pushState: push?.state ?? foreseen, warnings: receiver.warnings };
+  return {
+    target: receiver.target,
+    landed,
+    missed,
+    push,
+    pushState: push?.state ?? foreseen,
+    warnings: receiver.warnings,
+  };
 }
 
 /** Where a target stands while its works land, and what came of them so far. */
@@ -63,10 +76,17 @@ type Progress = {
   receiver: Receiver;
 };
 
-async function landBatch(app: App, visit: Visit, works: readonly Work[], details: LandedDetails, progress: Progress): Promise<void> {
+async function landBatch(
+  app: App,
+  visit: Visit,
+  works: readonly Work[],
+  details: LandedDetails,
+  progress: Progress,
+): Promise<void> {
   if (works.length === 0) return;
   const { place, lease } = visit;
-  const miss = (some: readonly Work[], trouble: Trouble) => progress.missed.push(...some.map((work) => ({ work, trouble })));
+  const miss = (some: readonly Work[], trouble: Trouble) =>
+    progress.missed.push(...some.map((work) => ({ work, trouble })));
   const plan = await makePlan(app, place, progress.receiver, works);
   if (isTrouble(plan)) {
     miss(works, plan);
@@ -80,7 +100,16 @@ async function landBatch(app: App, visit: Visit, works: readonly Work[], details
     const facts = plan.already.get(work.projectId);
     if (facts === undefined) return [];
     const { target } = progress.receiver;
-    return [landedOf(place, work, details, { outcome: "already_merged", target, base: null, backupRef: null, tag: null, ...facts })];
+    return [
+      landedOf(place, work, details, {
+        outcome: "already_merged",
+        target,
+        base: null,
+        backupRef: null,
+        tag: null,
+        ...facts,
+      }),
+    ];
   });
   progress.landed.push(...already);
   if (lease === null) {

@@ -11,11 +11,11 @@ import { type Merger, openMerger } from "../git/merge.ts";
 import { type Stamp, writeCommit, writeTag } from "../git/objects.ts";
 import { showPath } from "../git/paths.ts";
 import { type Change, copyAttributes, type Differ, openDiffer, putBack } from "../git/trees.ts";
-import type { App, Workplace } from "./context.ts";
 import { containment, past } from "./contained.ts";
+import type { App, Workplace } from "./context.ts";
 import { type Receiver, treeOf } from "./receiver.ts";
-import { untrusted } from "./untrusted.ts";
 import { type Head, unreadable } from "./sources.ts";
+import { untrusted } from "./untrusted.ts";
 
 /** A project whose heads are known and may land. */
 export type Work = {
@@ -59,10 +59,20 @@ export type Plan = {
  * Chains the works onto the target, in memory: each merges onto the tip that the one before it made. A conflict, or a change that the
  * user's checkout stands in the way of, takes only its own project out. A Trouble when the target itself cannot move.
  */
-export async function makePlan(app: App, place: Workplace, receiver: Receiver, works: readonly Work[]): Promise<Plan | Trouble> {
+export async function makePlan(
+  app: App,
+  place: Workplace,
+  receiver: Receiver,
+  works: readonly Work[],
+): Promise<Plan | Trouble> {
   const out = new Map<number, Trouble>();
   for (;;) {
-    const plan = await chain(app, place, receiver, works.filter((work) => !out.has(work.projectId)));
+    const plan = await chain(
+      app,
+      place,
+      receiver,
+      works.filter((work) => !out.has(work.projectId)),
+    );
     if (isTrouble(plan)) return plan;
     const blocked = await blockedSteps(app, place, plan);
     if (isTrouble(blocked)) return blocked;
@@ -123,7 +133,8 @@ async function chain(app: App, place: Workplace, receiver: Receiver, works: read
       else {
         const own = done.commits.length > 0;
         const before = tip.commit;
-        const tag = own && app.config.tag.mode !== "off" ? makeTag(place, work, done.tip.commit, stamp, at) : null;
+        const named = freeTime(place, work.projectId, at);
+        const tag = own && app.config.tag.mode !== "off" ? makeTag(place, work, done.tip.commit, stamp, named) : null;
         const twin = own ? null : sameWork(steps, work);
         steps.push({
           work,
@@ -131,7 +142,7 @@ async function chain(app: App, place: Workplace, receiver: Receiver, works: read
           mergeCommit: twin?.mergeCommit ?? done.tip.commit,
           tree: done.tip.tree,
           commits: done.commits,
-          backupRef: own ? backupRef(at, work.projectId) : (twin?.backupRef ?? null),
+          backupRef: own ? backupRef(named, work.projectId) : (twin?.backupRef ?? null),
           tag: own ? tag : (twin?.tag ?? null),
           changes: done.changes,
           warnings: [...work.warnings, ...done.warnings],
@@ -169,11 +180,24 @@ async function mergeProject(
   const add = async (head: Head, tree: string): Promise<Trouble | null> => {
     const settled = await keepTargets(app, place, differ, merged.tip.tree, tree);
     if (isTrouble(settled)) return settled;
-    const message = mergeMessage({ role: head.role, name: work.name, projectId: work.projectId, attemptId: work.attemptId });
-    const commit = writeCommit(objects, sha256, { tree: settled.tree, parents: [merged.tip.commit, head.oid], stamp, message });
+    const message = mergeMessage({
+      role: head.role,
+      name: work.name,
+      projectId: work.projectId,
+      attemptId: work.attemptId,
+    });
+    const commit = writeCommit(objects, sha256, {
+      tree: settled.tree,
+      parents: [merged.tip.commit, head.oid],
+      stamp,
+      message,
+    });
     merged.commits.push(commit);
     merged.changes.push(...settled.changes);
-    if (settled.kept.length > 0) merged.warnings.push(`the target's ${visible(listPaths(settled.kept))} was kept (${visible(head.role)} had its own)`);
+    if (settled.kept.length > 0)
+      merged.warnings.push(
+        `the target's ${visible(listPaths(settled.kept))} was kept (${visible(head.role)} had its own)`,
+      );
     merged.tip = { commit, tree: settled.tree };
     return null;
   };
@@ -181,7 +205,10 @@ async function mergeProject(
     const result = await merger.merge(merged.tip.commit, head.oid);
     if (result.kind === "failed") return unreadable(`the merge of ${head.role}`, result.result);
     if (result.kind === "unrelated") {
-      return failed("unrelated_histories", `${visible(head.role)}'s work shares no history with ${shortName(receiver.target)}.`);
+      return failed(
+        "unrelated_histories",
+        `${visible(head.role)}'s work shares no history with ${shortName(receiver.target)}.`,
+      );
     }
     if (result.kind === "conflict") {
       const kept = picomatch([...app.config.merge.keepTarget], { dot: true });
@@ -240,12 +267,19 @@ async function conflict(
     const alone = await merger.merge(receiver.base, head.oid);
     if (alone.kind === "clean") {
       const others = earlier.filter((step) => step.changes.some((change) => paths.includes(change.path)));
-      if (others.length > 0) against = others.map((step) => `project ${step.work.projectId} (${step.work.name}), which lands first`).join(", ");
+      if (others.length > 0)
+        against = others
+          .map((step) => `project ${step.work.projectId} (${step.work.name}), which lands first`)
+          .join(", ");
     }
   }
-  return failed("conflict", `${visible(head.role)} conflicts with ${visible(against)} in ${visible(listPaths(paths))}.`, {
-    conflicts: paths.map(showPath),
-  });
+  return failed(
+    "conflict",
+    `${visible(head.role)} conflicts with ${visible(against)} in ${visible(listPaths(paths))}.`,
+    {
+      conflicts: paths.map(showPath),
+    },
+  );
 }
 
 /** In a merged tree the target's side of the agents' own files wins: absent stays absent. */
@@ -263,7 +297,11 @@ async function keepTargets(
   if (kept.length === 0) return { tree, changes, kept: [] };
   const settled = await putBack(app.git, place.scratch, tree, kept);
   if (typeof settled !== "string") return unreadable("a merged tree", settled);
-  return { tree: settled, changes: changes.filter((change) => !kept.includes(change)), kept: kept.map(({ path }) => path) };
+  return {
+    tree: settled,
+    changes: changes.filter((change) => !kept.includes(change)),
+    kept: kept.map(({ path }) => path),
+  };
 }
 
 async function takeIn(
@@ -281,7 +319,10 @@ async function takeIn(
   if (result.kind === "failed") return unreadable("the remote's commits", result.result);
   if (result.kind !== "clean") {
     const where = result.kind === "conflict" ? ` in ${visible(listPaths(result.paths))}` : "";
-    return held("target_diverged", `${visible(branch)} and ${visible(remoteName)}/${visible(branch)} conflict${where}: merge them by hand.`);
+    return held(
+      "target_diverged",
+      `${visible(branch)} and ${visible(remoteName)}/${visible(branch)} conflict${where}: merge them by hand.`,
+    );
   }
   const commit = writeCommit(place.scratch.objects, place.snapshot.sha256, {
     tree: result.tree,
@@ -302,8 +343,11 @@ async function blockedSteps(app: App, place: Workplace, plan: Plan): Promise<Map
   const first = new Map<string, Change>();
   const taken = await remoteChanges(app, place, plan);
   if (isTrouble(taken)) return taken;
-  for (const change of [...taken, ...steps.flatMap((step) => step.changes)]) if (!first.has(change.path)) first.set(change.path, change);
-  const paths = await pathsInTheWay(app.git, place.scratch, receiver.checkout, place.snapshot.sha256, [...first.values()]);
+  for (const change of [...taken, ...steps.flatMap((step) => step.changes)])
+    if (!first.has(change.path)) first.set(change.path, change);
+  const paths = await pathsInTheWay(app.git, place.scratch, receiver.checkout, place.snapshot.sha256, [
+    ...first.values(),
+  ]);
   if (!Array.isArray(paths)) return unreadable(receiver.checkout.path, paths);
   const set = new Set(paths);
   const fromRemote = taken.filter((change) => set.has(change.path)).map((change) => change.path);
@@ -317,7 +361,10 @@ async function blockedSteps(app: App, place: Workplace, plan: Plan): Promise<Map
 
 export function inTheWay(checkout: string, paths: readonly string[]): Trouble {
   const where = paths.length === 0 ? "" : `: ${visible(listPaths(paths))}`;
-  return held("dirty_target", `local files in ${visible(checkout)} are in the way${where}. Commit, stash or move them.`);
+  return held(
+    "dirty_target",
+    `local files in ${visible(checkout)} are in the way${where}. Commit, stash or move them.`,
+  );
 }
 
 /** What taking in the remote changes in the checkout. */
@@ -343,18 +390,38 @@ async function syncTree(app: App, place: Workplace, commit: string): Promise<str
 
 /** An earlier step with the very same heads: several rows for one piece of work land once and all record that landing. */
 function sameWork(steps: readonly Step[], work: Work): Step | null {
-  const key = (of: Work) => of.heads.map((head) => head.oid).sort().join();
+  const key = (of: Work) =>
+    of.heads
+      .map((head) => head.oid)
+      .sort()
+      .join();
   return steps.find((step) => key(step.work) === key(work)) ?? steps.at(-1) ?? null;
 }
 
-function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, at: number): { name: string; oid: string } {
+function makeTag(
+  place: Workplace,
+  work: Work,
+  commit: string,
+  stamp: Stamp,
+  at: number,
+): { name: string; oid: string } {
   const name = tagName(at, work.projectId);
   const roles = work.heads.map((head) => head.role);
   const message = tagMessage({ name: work.name, projectId: work.projectId, attemptId: work.attemptId, roles });
   return { name, oid: writeTag(place.scratch.objects, place.snapshot.sha256, { name, commit, stamp, message }) };
 }
 
+/** The time that a project's refs are named after: now, or the next second when it has landed in this one already. */
+function freeTime(place: Workplace, projectId: number, at: number): number {
+  let time = at;
+  while (place.snapshot.refs.has(backupRef(time, projectId))) time += 1000;
+  return time;
+}
+
 function stampOf(place: Workplace, at: number): Stamp {
-  const { name, email } = place.snapshot.identity ?? { name: "orchestrator-merge", email: "orchestrator-merge@localhost" };
+  const { name, email } = place.snapshot.identity ?? {
+    name: "orchestrator-merge",
+    email: "orchestrator-merge@localhost",
+  };
   return { name, email, seconds: Math.floor(at / 1000) };
 }

@@ -40,8 +40,16 @@ export async function pushTarget(
   const repository = place.snapshot.repository.commonDir;
   const settle = async (state: Debt["state"], detail: string | null, moved = false): Promise<PushReport> => {
     const nth = state === "pushed" || state === "withheld" ? 0 : failures + 1;
-    const wait = state === "refused" ? backoff(nth, waits.refused, waits.limit, app.random()) : backoff(nth, waits.failed, waits.failedLimit, app.random());
-    await recordPush(app.queue, lease, { repository, target, state, detail, failures: nth, nextAt: nth === 0 || moved ? null : app.now() + wait }, app.now());
+    const wait =
+      state === "refused"
+        ? backoff(nth, waits.refused, waits.limit, app.random())
+        : backoff(nth, waits.failed, waits.failedLimit, app.random());
+    await recordPush(
+      app.queue,
+      lease,
+      { repository, target, state, detail, failures: nth, nextAt: nth === 0 || moved ? null : app.now() + wait },
+      app.now(),
+    );
     return { repository, target, remote: remote?.name ?? null, state, detail, moved };
   };
   const { state, detail } = receiver.push;
@@ -86,10 +94,13 @@ async function tagsToPush(app: App, place: Workplace, target: string, known: rea
     gitDir: place.snapshot.repository.commonDir,
     args: ["for-each-ref", "--format=%(objectname) %(refname)", ...older],
   });
-  const found = result.stdout.toString().split("\n").flatMap((line): TagRef[] => {
-    const [oid, ref] = line.split(" ");
-    return oid && ref ? [{ oid, ref }] : [];
-  });
+  const found = result.stdout
+    .toString()
+    .split("\n")
+    .flatMap((line): TagRef[] => {
+      const [oid, ref] = line.split(" ");
+      return oid && ref ? [{ oid, ref }] : [];
+    });
   return [...known, ...found];
 }
 
@@ -98,5 +109,7 @@ async function moveTracking(place: Workplace, remote: Remote, target: string, ti
   const ref = `refs/remotes/${remote.name}/${shortName(target)}`;
   const from = place.snapshot.refs.get(ref)?.oid;
   if (from === tip) return;
-  await place.refs.transact([from === undefined ? { verb: "create", ref, to: tip } : { verb: "update", ref, to: tip, from }]);
+  await place.refs.transact([
+    from === undefined ? { verb: "create", ref, to: tip } : { verb: "update", ref, to: tip, from },
+  ]);
 }

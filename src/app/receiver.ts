@@ -1,5 +1,5 @@
-import { held, isTrouble, failed, type Trouble } from "../core/reasons.ts";
 import { visible } from "../core/describe.ts";
+import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget, shortName } from "../core/target.ts";
 import { isAncestor, revList } from "../git/ancestry.ts";
 import type { LookedAt } from "../git/dirty.ts";
@@ -129,7 +129,9 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
   if (typeof ahead !== "boolean") return unreadable("the remote's commits", ahead);
   const mainline = await revList(app.git, gitDir, ["--first-parent"], [old, `^${remoteTip}`]);
   if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
-  const ours = new Set([...place.snapshot.refs].filter(([name]) => name.startsWith(landedPrefix)).map(([, ref]) => ref.oid));
+  const ours = new Set(
+    [...place.snapshot.refs].filter(([name]) => name.startsWith(landedPrefix)).map(([, ref]) => ref.oid),
+  );
   const foreign = mainline.filter((oid) => !ours.has(oid));
   const branch = shortName(local.target);
   if (foreign.length > 0 && app.config.push.unpublished === "withhold") {
@@ -138,7 +140,10 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
   }
   if (ahead) return { ...local, push: { state: "owed", detail: null, remoteTip } };
   if (app.config.push.diverged === "hold") {
-    return held("target_diverged", `${visible(branch)} and ${local.remote.name}/${visible(branch)} have gone different ways.`);
+    return held(
+      "target_diverged",
+      `${visible(branch)} and ${local.remote.name}/${visible(branch)} have gone different ways.`,
+    );
   }
   return { ...local, takeIn: remoteTip, push: { state: "owed", detail: null, remoteTip } };
 }
@@ -156,12 +161,18 @@ function findCheckout(place: Workplace, target: string): Omit<LookedAt, "head"> 
   const [tree] = out;
   if (tree === undefined) return null;
   if (out.length > 1) {
-    return held("dirty_target", `${branch} is checked out in ${out.map(({ path }) => visible(path)).join(" and ")}: only one can be kept in step.`);
+    return held(
+      "dirty_target",
+      `${branch} is checked out in ${out.map(({ path }) => visible(path)).join(" and ")}: only one can be kept in step.`,
+    );
   }
   const operation = operationInProgress(tree.gitDir);
   if (operation !== null) return held("repository_busy", `${visible(tree.path)} is in the middle of ${operation}.`);
   if (indexLocked(tree.gitDir)) {
-    return held("repository_busy", `another git is at work in ${visible(tree.path)} (or died there and left ${visible(tree.gitDir)}/index.lock).`);
+    return held(
+      "repository_busy",
+      `another git is at work in ${visible(tree.path)} (or died there and left ${visible(tree.gitDir)}/index.lock).`,
+    );
   }
   return { path: tree.path, gitDir: tree.gitDir };
 }

@@ -7,7 +7,12 @@ import { type GitContext, git } from "../git/process.ts";
 /** A project of the demonstration: its spec, and where its agents worked. */
 export type DemoProject = { readonly specPath: string; readonly projectPath: string; readonly about: string };
 
-export type Sandbox = { readonly dir: string; readonly remote: string; readonly main: string; readonly projects: readonly DemoProject[] };
+export type Sandbox = {
+  readonly dir: string;
+  readonly remote: string;
+  readonly main: string;
+  readonly projects: readonly DemoProject[];
+};
 
 /**
  * Makes a directory with a bare remote, a main project cloned from it, and agents' finished worktrees beside it, as the orchestrator
@@ -23,7 +28,13 @@ export async function makeSandbox(context: GitContext): Promise<Sandbox> {
     ["init.defaultBranch", "main"],
   ] as const;
   const run = async (gitDir: string, workTree: string | null, args: string[]) => {
-    const result = await git(context, { gitDir, args, config, cwd: workTree ?? dir, ...(workTree === null ? {} : { workTree }) });
+    const result = await git(context, {
+      gitDir,
+      args,
+      config,
+      cwd: workTree ?? dir,
+      ...(workTree === null ? {} : { workTree }),
+    });
     if (result.code !== 0) throw new Error(result.transcript);
   };
   const inMain = (args: string[]) => run(join(main, ".git"), main, args);
@@ -48,7 +59,12 @@ export async function makeSandbox(context: GitContext): Promise<Sandbox> {
   // What a person has in hand: the tick must leave every byte of it alone.
   write(main, { "notes.txt": "my own notes\n", ".env": "SECRET=1\n" });
 
-  const agent = async (spec: string, role: string, files: Record<string, string>, uncommitted: Record<string, string> = {}) => {
+  const agent = async (
+    spec: string,
+    role: string,
+    files: Record<string, string>,
+    uncommitted: Record<string, string> = {},
+  ) => {
     const specPath = join(dir, "specs", spec);
     const content = `# ${spec.replace(/\.md$/, "")}\n`;
     write(dirname(specPath), { [spec]: content });
@@ -64,14 +80,36 @@ export async function makeSandbox(context: GitContext): Promise<Sandbox> {
   const project = (specPath: string, about: string): DemoProject => ({ specPath, projectPath: main, about });
 
   const projects: DemoProject[] = [];
-  projects.push(project(await agent("checkout_page.md", "developer", { "src/checkout.txt": "pay here\n" }), "one agent, clean"));
-  projects.push(project(await agent("discounts.md", "developer", { "src/cart.txt": "total = sum of prices - discount\n" }), "one agent, clean"));
+  projects.push(
+    project(await agent("checkout_page.md", "developer", { "src/checkout.txt": "pay here\n" }), "one agent, clean"),
+  );
+  projects.push(
+    project(
+      await agent("discounts.md", "developer", { "src/cart.txt": "total = sum of prices - discount\n" }),
+      "one agent, clean",
+    ),
+  );
   await agent("search.md", "developer", { "src/search.txt": "find by name\n" });
   await agent("search.md", "tester", { "test/search.txt": "finds by name\n" });
-  projects.push(project(await agent("search.md", "project-manager", { "docs/search.md": "how to find things\n" }), "three agents"));
-  projects.push(project(await agent("taxes.md", "developer", { "src/cart.txt": "total = sum of prices + tax\n" }), "conflicts with discounts"));
   projects.push(
-    project(await agent("reviews.md", "developer", { "src/reviews.txt": "stars\n" }, { "src/reviews.txt": "half a star\n", "todo.txt": "finish\n" }), "uncommitted work"),
+    project(await agent("search.md", "project-manager", { "docs/search.md": "how to find things\n" }), "three agents"),
+  );
+  projects.push(
+    project(
+      await agent("taxes.md", "developer", { "src/cart.txt": "total = sum of prices + tax\n" }),
+      "conflicts with discounts",
+    ),
+  );
+  projects.push(
+    project(
+      await agent(
+        "reviews.md",
+        "developer",
+        { "src/reviews.txt": "stars\n" },
+        { "src/reviews.txt": "half a star\n", "todo.txt": "finish\n" },
+      ),
+      "uncommitted work",
+    ),
   );
   return { dir, remote, main, projects };
 }
@@ -87,7 +125,9 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
 async function adminName(main: string, worktree: string): Promise<string> {
   const { readFileSync, readdirSync } = await import("node:fs");
   const admin = join(main, ".git", "worktrees");
-  const name = readdirSync(admin).find((id) => readFileSync(join(admin, id, "gitdir"), "utf8").trim() === join(worktree, ".git"));
+  const name = readdirSync(admin).find(
+    (id) => readFileSync(join(admin, id, "gitdir"), "utf8").trim() === join(worktree, ".git"),
+  );
   if (name === undefined) throw new Error(`${worktree} is not registered`);
   return name;
 }

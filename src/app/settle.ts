@@ -14,7 +14,11 @@ export type Tally = { readonly results: Result[]; newlyFailed: number };
 const waits = { first: 60_000, longest: 3_600_000 };
 
 /** Writes down, logs and tallies projects that did not land. A miss that says what the last one said is no news. */
-export async function settleMisses(app: App, tally: Tally, missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null }>): Promise<void> {
+export async function settleMisses(
+  app: App,
+  tally: Tally,
+  missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null }>,
+): Promise<void> {
   const misses: Miss[] = [];
   for (const miss of missed) {
     const { candidate, trouble, name, ready } = miss;
@@ -66,7 +70,12 @@ export async function settleMisses(app: App, tally: Tally, missed: ReadonlyArray
 }
 
 /** Logs and tallies what landed (its rows are written already), and settles what did not. */
-export async function settleGroup(app: App, tally: Tally, group: readonly Ready[], outcome: TargetOutcome): Promise<void> {
+export async function settleGroup(
+  app: App,
+  tally: Tally,
+  group: readonly Ready[],
+  outcome: TargetOutcome,
+): Promise<void> {
   for (const ready of group) {
     const landed = outcome.landed.find((one) => one.projectId === ready.candidate.id);
     if (landed === undefined) continue;
@@ -80,7 +89,17 @@ export async function settleGroup(app: App, tally: Tally, group: readonly Ready[
     const ready = group.find((one) => one.work === work);
     if (ready === undefined) return [];
     const { candidate, startedAt, visit } = ready;
-    return [{ candidate, name: work.name, trouble, startedAt, repository: visit.repository.commonDir, ready, target: outcome.target }];
+    return [
+      {
+        candidate,
+        name: work.name,
+        trouble,
+        startedAt,
+        repository: visit.repository.commonDir,
+        ready,
+        target: outcome.target,
+      },
+    ];
   });
   await settleMisses(app, tally, missed);
 }

@@ -48,7 +48,9 @@ export async function gatherHeads(
   const warnings: string[] = [];
   let heads: Head[] = [];
   if (found.sources.kind === "branch") {
-    const branch = found.sources.branch.startsWith("refs/") ? found.sources.branch : `refs/heads/${found.sources.branch}`;
+    const branch = found.sources.branch.startsWith("refs/")
+      ? found.sources.branch
+      : `refs/heads/${found.sources.branch}`;
     const ref = snapshot.refs.get(branch);
     if (ref === undefined) return failed("no_worktree", `the branch ${visible(shortName(branch))} is gone.`);
     const role = shortName(branch);
@@ -79,7 +81,10 @@ export async function gatherHeads(
     if (gone !== null) return gone;
     if (places.length === 0 || (heads.length === 0 && warnings.every((text) => text.includes("passed over")))) {
       const where = found.sources.kind === "worktree" ? found.sources.path : found.sources.directory;
-      return failed("no_worktree", wanted === null ? `${visible(where)} holds no worktree.` : `none of those roles is in ${visible(where)}.`);
+      return failed(
+        "no_worktree",
+        wanted === null ? `${visible(where)} holds no worktree.` : `none of those roles is in ${visible(where)}.`,
+      );
     }
   }
   const sorted = await inMergeOrder(app, place, heads);
@@ -104,17 +109,28 @@ async function headAt(app: App, place: Workplace, role: string, path: string): P
   }
   const worktree = place.snapshot.worktrees.find((tree) => tree.path === real && tree.present);
   if (worktree === undefined) {
-    return failed("no_worktree", `${visible(path)} is not on the repository's list of worktrees (git worktree list; git worktree repair).`);
+    return failed(
+      "no_worktree",
+      `${visible(path)} is not on the repository's list of worktrees (git worktree list; git worktree repair).`,
+    );
   }
   return await fromWorktree(app, place, role, worktree);
 }
 
-async function fromWorktree(app: App, place: Workplace, role: string, worktree: Worktree): Promise<Head | null | Trouble> {
+async function fromWorktree(
+  app: App,
+  place: Workplace,
+  role: string,
+  worktree: Worktree,
+): Promise<Head | null | Trouble> {
   const { snapshot } = place;
   const operation = operationInProgress(worktree.gitDir);
   if (operation !== null) return held("worktree_active", `${visible(role)} is in the middle of ${operation}.`);
   if (indexLocked(worktree.gitDir)) {
-    return held("worktree_active", `another git is at work in ${visible(worktree.path)} (or died there and left ${visible(worktree.gitDir)}/index.lock).`);
+    return held(
+      "worktree_active",
+      `another git is at work in ${visible(worktree.path)} (or died there and left ${visible(worktree.gitDir)}/index.lock).`,
+    );
   }
   const oid = headOf(snapshot, worktree);
   if (oid === null) return null;
@@ -126,10 +142,12 @@ async function fromWorktree(app: App, place: Workplace, role: string, worktree: 
     oid,
     worktree: worktree.path,
     branch: worktree.branch,
-    leftBehind: new Map([...visited].flatMap((name) => {
-      const ref = snapshot.refs.get(name);
-      return ref === undefined || name === worktree.branch ? [] : [[name, ref.oid] as const];
-    })),
+    leftBehind: new Map(
+      [...visited].flatMap((name) => {
+        const ref = snapshot.refs.get(name);
+        return ref === undefined || name === worktree.branch ? [] : [[name, ref.oid] as const];
+      }),
+    ),
     committed: any,
     separate: false,
   };
@@ -158,7 +176,15 @@ async function fromClone(app: App, place: Workplace, role: string, path: string)
     const ref = clone.refs.get(name);
     return ref === undefined || name === main.branch ? [] : [[name, ref.oid] as const];
   });
-  return { role, oid, worktree: path, branch: main.branch, leftBehind: new Map(leftBehind), committed: true, separate: true };
+  return {
+    role,
+    oid,
+    worktree: path,
+    branch: main.branch,
+    leftBehind: new Map(leftBehind),
+    committed: true,
+    separate: true,
+  };
 }
 
 async function dirtiness(
@@ -185,7 +211,9 @@ function missingWorktree(place: Workplace, found: Found, wanted: ReadonlySet<str
   const { directory } = found.sources;
   const gone = place.snapshot.worktrees.find(
     (tree) =>
-      !tree.present && dirname(tree.path) === directory && (wanted === null || wanted.has(canonicalRole(basename(tree.path)))),
+      !tree.present &&
+      dirname(tree.path) === directory &&
+      (wanted === null || wanted.has(canonicalRole(basename(tree.path)))),
   );
   if (gone === undefined) return null;
   const oid = headOf(place.snapshot, gone);
@@ -201,15 +229,18 @@ async function inMergeOrder(app: App, place: Workplace, heads: readonly Head[]):
   const unknown = heads.filter((head) => rolePlace(head.role) === rolePlace(""));
   const age = new Map<string, number>();
   if (newest ? heads.length > 1 : unknown.length > 1) {
-    const byTime = await revList(app.git, place.scratch.gitDir, ["--no-walk=sorted"], heads.map((head) => head.oid));
+    const byTime = await revList(
+      app.git,
+      place.scratch.gitDir,
+      ["--no-walk=sorted"],
+      heads.map((head) => head.oid),
+    );
     if (!Array.isArray(byTime)) return unreadable("the agents' commits", byTime);
-    byTime.forEach((oid, index) => age.set(oid, -index));
+    for (const [index, oid] of byTime.entries()) age.set(oid, -index);
   }
   const older = (a: Head, b: Head) => (age.get(a.oid) ?? 0) - (age.get(b.oid) ?? 0);
   if (newest) return [...heads].sort(older);
-  return [...heads].sort(
-    (a, b) => rolePlace(a.role) - rolePlace(b.role) || older(a, b) || (a.role < b.role ? -1 : 1),
-  );
+  return [...heads].sort((a, b) => rolePlace(a.role) - rolePlace(b.role) || older(a, b) || (a.role < b.role ? -1 : 1));
 }
 
 /** Whether a local branch is an agent's: checked out or committed on in an agent's worktree, enqueued by hand, or named as agents' are. */
@@ -232,7 +263,8 @@ function shallow(path: string): Trouble {
 
 /** git itself failed: not the project's fault, so it is looked at again, more and more rarely. */
 export function unreadable(what: string, result: GitResult): Trouble {
-  if (result.timedOut) return failed("timeout", `git did not answer in time for ${visible(what)}.`, { output: result.transcript });
+  if (result.timedOut)
+    return failed("timeout", `git did not answer in time for ${visible(what)}.`, { output: result.transcript });
   const last = result.stderr.trim().split("\n").at(-1) ?? "";
   return held("repository_busy", `git could not read ${visible(what)}: ${visible(last)}`, {
     output: result.transcript,

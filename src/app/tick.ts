@@ -64,8 +64,20 @@ export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: Ti
       if (stop()) break;
       const [one] = group;
       if (one === undefined) continue;
-      const details = new Map(group.map(({ candidate, startedAt: begun }) => [candidate.id, { generation: candidate.generation, completedAt: candidate.completedAt, startedAt: begun }]));
-      const outcome = await landTarget(app, visits, one.visit, one.located.rule, group.map(({ work: each }) => each), details);
+      const details = new Map(
+        group.map(({ candidate, startedAt: begun }) => [
+          candidate.id,
+          { generation: candidate.generation, completedAt: candidate.completedAt, startedAt: begun },
+        ]),
+      );
+      const outcome = await landTarget(
+        app,
+        visits,
+        one.visit,
+        one.located.rule,
+        group.map(({ work: each }) => each),
+        details,
+      );
       if (outcome.push !== null) pushes.push(outcome.push);
       await settleGroup(app, tally, group, outcome);
     }
@@ -136,7 +148,8 @@ async function recoverRepository(app: App, visits: Visits, path: string): Promis
     app.log.warn(`${visible(path)}: ${visit.reason}: ${visit.detail}`);
     return [];
   }
-  for (const one of visit.recovered) app.log.info(`Recovered landing ${one.landingId} in ${visible(path)}: died ${one.found}, ${one.did}`);
+  for (const one of visit.recovered)
+    app.log.info(`Recovered landing ${one.landingId} in ${visible(path)}: died ${one.found}, ${one.did}`);
   return visit.recovered;
 }
 
@@ -148,7 +161,13 @@ async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport
   return await pushOwed(app, visits, visit, debt.target, debt.failures);
 }
 
-function report(app: App, startedAt: number, tally: Tally, recovered: readonly Recovered[], pushes: readonly PushReport[]): Report {
+function report(
+  app: App,
+  startedAt: number,
+  tally: Tally,
+  recovered: readonly Recovered[],
+  pushes: readonly PushReport[],
+): Report {
   const { results, newlyFailed } = tally;
   return {
     runId: app.runId,

@@ -37,7 +37,11 @@ export function openVisits(
   app: App,
   owner: Owner,
   isAlive: (pid: number, pidStart: string) => boolean,
-  given: { readonly intents: readonly Intent[]; readonly declaredBranches: ReadonlySet<string>; readonly until: number },
+  given: {
+    readonly intents: readonly Intent[];
+    readonly declaredBranches: ReadonlySet<string>;
+    readonly until: number;
+  },
 ): Visits {
   const visits = new Map<string, Visit | Trouble>();
 
@@ -90,7 +94,10 @@ export function openVisits(
     },
     async refresh(visit) {
       const current = visits.get(visit.repository.commonDir);
-      const again = current === undefined || isTrouble(current) ? held("repository_busy", "the visit is over.") : await reread(current);
+      const again =
+        current === undefined || isTrouble(current)
+          ? held("repository_busy", "the visit is over.")
+          : await reread(current);
       visits.set(visit.repository.commonDir, again);
       return again;
     },
@@ -114,7 +121,8 @@ async function openWorkplace(
     snapshot,
     scratch: makeScratch(snapshot, trusted),
     trusted,
-    refs: openRefs(app.git, repository.commonDir, "orchestrator-merge"),
+    // A transaction is never cut short by a signal: half a landing is worse than a second more.
+    refs: openRefs({ ...app.git, signal: new AbortController().signal }, repository.commonDir, "orchestrator-merge"),
     declaredBranches,
     borrowed: false,
   };

@@ -26,7 +26,8 @@ export default command({
     const { args, json } = context;
     const config = await context.config();
     const maxRuntimeMs = args.maxRuntime ?? config.run.maxRuntimeMs;
-    const log = args.dryRun ? silent : await context.log();
+    const face = progressLine(!json && !context.quiet && process.stderr.isTTY === true);
+    const log = args.dryRun ? silent : face.under(await context.log());
     const only = args.only.length === 0 ? null : new Set(args.only);
     const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? config.run.batchSize);
     return await withQueue(context, args.dryRun ? "read" : "write", async (queue): Promise<ExitCode> => {
@@ -40,10 +41,11 @@ export default command({
           signal: context.interruption(),
           dryRun: args.dryRun,
           now: () => context.now().getTime(),
-          progress: () => {},
+          progress: face.show,
         },
         { limit, only },
       );
+      face.clear();
       if (json) {
         const { reportJson } = await import("../app/report.ts");
         context.printJson(reportJson(report));
@@ -56,6 +58,34 @@ export default command({
 
 const silent: Log = { error: () => {}, warn: () => {}, notice: () => {}, info: () => {}, debug: () => {} };
 
+/** What is in hand, on one line of a terminal's stderr that the next line of anything takes the place of. */
+function progressLine(on: boolean) {
+  const clear = () => {
+    if (on) process.stderr.write("\r\x1b[K");
+  };
+  return {
+    clear,
+    show(step: string) {
+      if (on) process.stderr.write(`\r\x1b[K… ${visible(step).slice(0, (process.stderr.columns ?? 80) - 3)}`);
+    },
+    /** The log, with the line out of its way. */
+    under(log: Log): Log {
+      const cleared = (say: (text: string) => void) => (text: string) => {
+        clear();
+        say(text);
+      };
+      const { error, warn, notice, info, debug } = log;
+      return {
+        error: cleared(error),
+        warn: cleared(warn),
+        notice: cleared(notice),
+        info: cleared(info),
+        debug: cleared(debug),
+      };
+    },
+  };
+}
+
 /** The report for a person: a line a project, then the sum. */
 function describe(report: Report, paint: Paint): string {
   const lines = report.results.map((result) => line(result, report.dryRun, paint));
@@ -65,7 +95,11 @@ function describe(report: Report, paint: Paint): string {
   if (lines.length === 0) return report.dryRun ? "Nothing would land." : "Nothing to do.";
   const of = (outcome: Result["outcome"]) => report.results.filter((result) => result.outcome === outcome).length;
   const merged = of("merged") + of("already_merged");
-  const sum = [`${merged} ${report.dryRun ? "would merge" : "merged"}`, `${of("merge_failed")} failed`, `${of("held")} held`];
+  const sum = [
+    `${merged} ${report.dryRun ? "would merge" : "merged"}`,
+    `${of("merge_failed")} failed`,
+    `${of("held")} held`,
+  ];
   const cost = `${span(report.finishedAt - report.startedAt)}, ${counted(report.processes, "git process", "git processes")}`;
   return [...lines, "", `${sum.join(", ")} ${paint("faint", `(${cost})`)}`].join("\n");
 }
@@ -75,7 +109,9 @@ function line(result: Result, dryRun: boolean, paint: Paint): string {
   switch (result.outcome) {
     case "merged": {
       const to = `→ ${visible(result.target ?? "")}${result.mergeCommit === null ? "" : ` ${result.mergeCommit.slice(0, 10)}`}`;
-      const more = [result.tag, result.push === null || dryRun ? null : `push ${result.push}`].filter((word) => word !== null);
+      const more = [result.tag, result.push === null || dryRun ? null : `push ${result.push}`].filter(
+        (word) => word !== null,
+      );
       return `🔀 ${who} ${to} ${paint("faint", more.join(", "))}${notes(result, paint)}`.trimEnd();
     }
     case "already_merged":

@@ -39,5 +39,8 @@ export async function revList(
 }
 
 function lines(result: GitResult): string[] {
-  return result.stdout.toString().split("\n").filter((line) => line !== "");
+  return result.stdout
+    .toString()
+    .split("\n")
+    .filter((line) => line !== "");
 }

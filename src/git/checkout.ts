@@ -51,7 +51,19 @@ export async function fastForward(context: GitContext, tree: LookedAt, tip: stri
     gitDir: tree.gitDir,
     workTree: tree.path,
     cwd: tree.path,
-    args: ["merge", "--ff-only", "--no-overwrite-ignore", "--no-stat", "-q", tip],
+    // The rest undoes what merge.* and branch.<name>.mergeOptions may say: a stash of the user's edits above all.
+    args: [
+      "merge",
+      "--ff-only",
+      "--no-overwrite-ignore",
+      "--no-autostash",
+      "--no-squash",
+      "--commit",
+      "--no-verify-signatures",
+      "--no-stat",
+      "-q",
+      tip,
+    ],
     env: { GIT_OPTIONAL_LOCKS: "1", GIT_REFLOG_ACTION: "orchestrator-merge" },
   });
   return result.code === 0 ? null : result;
@@ -83,7 +95,10 @@ function compare(root: string, change: Change, sha256: boolean): "same" | "gone"
   if (!link && (change.oldMode === "100755") !== ((stat.mode & 0o100) !== 0)) return "differs";
   const file = pathIn(root, change.path);
   const content = link ? readlinkSync(file, { encoding: "buffer" }) : readFileSync(file);
-  const hash = createHash(sha256 ? "sha256" : "sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
+  const hash = createHash(sha256 ? "sha256" : "sha1")
+    .update(`blob ${content.length}\0`)
+    .update(content)
+    .digest("hex");
   return hash === change.oldOid ? "same" : "differs";
 }
 

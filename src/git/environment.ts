@@ -79,7 +79,6 @@ export function gitEnvironment(
     GIT_OPTIONAL_LOCKS: "0",
     GIT_NO_LAZY_FETCH: "1",
     GIT_NO_REPLACE_OBJECTS: "1",
-    GIT_ATTR_NOSYSTEM: "1",
     [runMarker]: runId,
     ...extra,
   });

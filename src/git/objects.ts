@@ -33,14 +33,23 @@ export function writeTag(
   sha256: boolean,
   tag: { name: string; commit: string; stamp: Stamp; message: string },
 ): string {
-  const lines = [`object ${tag.commit}`, "type commit", `tag ${tag.name}`, `tagger ${stampLine(tag.stamp)}`, "", tag.message];
+  const lines = [
+    `object ${tag.commit}`,
+    "type commit",
+    `tag ${tag.name}`,
+    `tagger ${stampLine(tag.stamp)}`,
+    "",
+    tag.message,
+  ];
   return writeObject(objects, sha256, "tag", lines.join("\n"));
 }
 
 function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", body: string): string {
   const content = Buffer.from(body);
   const object = Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]);
-  const oid = createHash(sha256 ? "sha256" : "sha1").update(object).digest("hex");
+  const oid = createHash(sha256 ? "sha256" : "sha1")
+    .update(object)
+    .digest("hex");
   const file = join(objects, oid.slice(0, 2), oid.slice(2));
   mkdirSync(dirname(file), { recursive: true });
   if (!existsSync(file)) writeFileSync(file, deflateSync(object), { mode: 0o444 });
@@ -49,6 +58,10 @@ function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", b
 
 // Names may not hold angle brackets, newlines or NUL (git strips them too: ident.c, strbuf_addstr_without_crud).
 function stampLine({ name, email, seconds }: Stamp): string {
-  const clean = (text: string) => [...text].filter((c) => c > "\u001f" && c !== "<" && c !== ">").join("").trim();
+  const clean = (text: string) =>
+    [...text]
+      .filter((c) => c > "\u001f" && c !== "<" && c !== ">")
+      .join("")
+      .trim();
   return `${clean(name)} <${clean(email)}> ${seconds} +0000`;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { runMarker } from "./environment.ts";
 
@@ -46,4 +46,17 @@ export function orphansOf(runIds: ReadonlySet<string>): number[] {
       }
     })
     .map(Number);
+}
+
+/** Whether a git process, anybody's, runs in this directory now: then its lock files are in use. */
+export function gitAtWorkIn(dir: string): boolean {
+  return readdirSync("/proc").some((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      const cwd = readlinkSync(`/proc/${pid}/cwd`);
+      return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("git") && (cwd === dir || cwd.startsWith(`${dir}/`));
+    } catch {
+      return false;
+    }
+  });
 }

@@ -13,6 +13,9 @@ export type RefSession = {
   end(): Promise<void>;
 };
 
+/** The process waits through the checkout and the push between its transactions. Milliseconds. */
+const sessionLimit = 3_600_000;
+
 /**
  * One `git update-ref --stdin` in the real repository for as many transactions as a landing needs; started when first used.
  * `reason` goes into the reflogs. A failed transaction ends git: the next one starts another.
@@ -21,7 +24,11 @@ export function openRefs(context: GitContext, gitDir: string, reason: string): R
   let session: ReturnType<typeof gitSession> | null = null;
   return {
     async transact(changes) {
-      session ??= gitSession(context, { gitDir, args: ["update-ref", "--stdin", "-z", "-m", reason] });
+      session ??= gitSession(context, {
+        gitDir,
+        args: ["update-ref", "--stdin", "-z", "-m", reason],
+        timeoutMs: sessionLimit,
+      });
       const commands = changes.map(commandOf).join("");
       const answer = await session.ask(`start\0${commands}prepare\0commit\0`, (output) =>
         output.toString("latin1").endsWith("commit: ok\n"),

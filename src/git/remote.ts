@@ -101,7 +101,8 @@ export async function push(
   timeoutMs: number,
 ): Promise<PushResult> {
   for (const { oid, ref } of refspecs) {
-    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(oid) || !ref.startsWith("refs/")) throw new Error(`bad refspec ${oid}:${ref}`);
+    if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(oid) || !ref.startsWith("refs/"))
+      throw new Error(`bad refspec ${oid}:${ref}`);
   }
   for (const url of remote.pushUrls) {
     const result = await git(context, {
@@ -131,10 +132,15 @@ function classify(result: GitResult): PushResult {
     .split("\n")
     .filter((line) => line.startsWith("!\t"))
     .map((line) => line.split("\t")[2] ?? "");
-  const own = refused.filter((summary) => !summary.includes("atomic push failed") && !summary.includes("atomic transaction failed"));
+  const own = refused.filter(
+    (summary) => !summary.includes("atomic push failed") && !summary.includes("atomic transaction failed"),
+  );
   if (own.some((summary) => summary.startsWith("[rejected]"))) return { kind: "moved" };
   if (own.some((summary) => summary.startsWith("[remote rejected]") && !/lock|failed to update ref/i.test(summary))) {
-    const said = result.stderr.split("\n").filter((line) => line.startsWith("remote: ")).map((line) => line.slice(8).trim());
+    const said = result.stderr
+      .split("\n")
+      .filter((line) => line.startsWith("remote: "))
+      .map((line) => line.slice(8).trim());
     return { kind: "refused", detail: [own[0], ...said].join("; ").slice(0, 500), transcript };
   }
   return { kind: "failed", detail: lastWords(result), transcript };
@@ -144,7 +150,10 @@ function classify(result: GitResult): PushResult {
 export function lastWords(result: GitResult): string {
   if (result.timedOut) return "no answer within the time limit";
   const lines = result.stderr.split("\n").filter((line) => line.trim() !== "");
-  return (lines.findLast((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? `exit ${result.code}`).slice(0, 500);
+  return (lines.findLast((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? `exit ${result.code}`).slice(
+    0,
+    500,
+  );
 }
 
 // A path relative to the repository, as git reads it there; "host:path" and "scheme://" are left alone (git-push(1), "GIT URLS").

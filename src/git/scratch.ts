@@ -1,4 +1,14 @@
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Snapshot } from "./snapshot.ts";
@@ -30,7 +40,12 @@ const harmless = [
 const ownScopes = new Set(["local", "worktree"]);
 
 /** Keys that name programs, taken over only when a rule trusts the repository. */
-const programs = [/^filter\..*\.(clean|smudge|process|required)$/, /^merge\..*\.(driver|recursive)$/, /^core\.sshcommand$/, /^credential\./];
+const programs = [
+  /^filter\..*\.(clean|smudge|process|required)$/,
+  /^merge\..*\.(driver|recursive)$/,
+  /^core\.sshcommand$/,
+  /^credential\./,
+];
 
 /** Makes a scratch beside `snapshot`'s repository; `trusted` lets its own filters and drivers in. End it with removeScratch. */
 export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
@@ -43,7 +58,8 @@ export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
   }
   writeFileSync(join(gitDir, "HEAD"), "ref: refs/heads/none\n");
   const kept = snapshot.config.filter(
-    ({ scope, key }) => ownScopes.has(scope) && (trusted ? [...harmless, ...programs] : harmless).some((pattern) => pattern.test(key)),
+    ({ scope, key }) =>
+      ownScopes.has(scope) && (trusted ? [...harmless, ...programs] : harmless).some((pattern) => pattern.test(key)),
   );
   writeFileSync(
     join(gitDir, "config"),

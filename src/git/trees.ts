@@ -30,10 +30,12 @@ export function openDiffer(context: GitContext, scratch: Scratch): Differ {
       if (oldTree === newTree) return [];
       session ??= gitSession(context, {
         gitDir: scratch.gitDir,
-        args: ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"],
+        args: ["diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--ignore-submodules=none"],
       });
       // A line that is no object id is echoed and flushed: it marks the end of the answer.
-      const answer = await session.ask(`${oldTree} ${newTree}\n${mark}`, (output) => output.subarray(-mark.length).equals(end));
+      const answer = await session.ask(`${oldTree} ${newTree}\n${mark}`, (output) =>
+        output.subarray(-mark.length).equals(end),
+      );
       return answer === null ? null : parseRaw(answer.toString("latin1"));
     },
     async close() {
