@@ -24,7 +24,8 @@ export const now = Date.UTC(2026, 4, 4, 10);
 /**
  * Makes `<dir>/task_queue.db` as the orchestrator would have, with the given rows, and runs our migration on it unless
  * `migrated` is false. Every row is completed unless it says otherwise: id counts from 1, the spec is
- * `/specs/project_<id>.md`, completed an hour before `now` plus one second per id, started ten minutes earlier.
+ * `/specs/project_<id>.md`, completed an hour before `now` plus one second per id, started ten minutes earlier. A row may
+ * give merged_status and merged_at whatever the layout: they are set after the migration.
  * @returns the path of the file
  */
 export async function queueDb(
@@ -32,11 +33,29 @@ export async function queueDb(
   options: { variant?: Variant; rows?: QueueRow[]; migrated?: boolean; name?: string } = {},
 ): Promise<string> {
   const path = join(dir, options.name ?? "task_queue.db");
-  await withClient(path, async (client) => {
-    await client.executeMultiple(layouts[options.variant ?? "classic"]);
-    await insertInto(client, options.rows ?? []);
+  const late = ({ merged_status, merged_at, ...row }: QueueRow): QueueRow => row;
+  const variant = options.variant ?? "classic";
+  const rows = options.rows ?? [];
+  const migrated = options.migrated !== false;
+  const early = migrated && variant !== "originalMigrated" ? rows.map(late) : rows;
+  const ids = await withClient(path, async (client) => {
+    await client.executeMultiple(layouts[variant]);
+    return insertInto(client, early);
   });
-  if (options.migrated !== false) await migrate({ location: path, dryRun: false, baseline: null, now });
+  if (!migrated) return path;
+  await migrate({ location: path, dryRun: false, baseline: null, now });
+  // The columns that came with the migration.
+  await withClient(path, async (client) => {
+    const updates = rows.flatMap((row, index) =>
+      (["merged_status", "merged_at"] as const)
+        .filter((column) => row[column] !== undefined)
+        .map((column) => ({
+          sql: `UPDATE project_queue SET ${column} = ? WHERE id = ?`,
+          args: [row[column] ?? null, ids[index] ?? null],
+        })),
+    );
+    if (updates.length > 0) await client.batch(updates, "write");
+  });
   return path;
 }
 
@@ -48,9 +67,9 @@ export async function sql(path: string, statement: string, args: InValue[] = [])
   return withClient(path, async (client) => (await client.execute({ sql: statement, args })).rows);
 }
 
-/** Adds rows with the defaults of queueDb. */
-export async function insertRows(path: string, rows: readonly QueueRow[]): Promise<void> {
-  await withClient(path, (client) => insertInto(client, rows));
+/** Adds rows with the defaults of queueDb, gives their ids. */
+export async function insertRows(path: string, rows: readonly QueueRow[]): Promise<number[]> {
+  return withClient(path, (client) => insertInto(client, rows));
 }
 
 /**
@@ -101,15 +120,18 @@ async function withClient<T>(path: string, work: (client: Client) => Promise<T>)
   }
 }
 
-async function insertInto(client: Client, rows: readonly QueueRow[]): Promise<void> {
-  if (rows.length === 0) return;
+/** Gives the ids of the rows, in their order. */
+async function insertInto(client: Client, rows: readonly QueueRow[]): Promise<number[]> {
+  if (rows.length === 0) return [];
   const info = await client.execute("SELECT name FROM pragma_table_info('project_queue')");
   const columns = new Set(info.rows.map((row) => String(row["name"])));
   const highest = await client.execute("SELECT coalesce(max(id), 0) AS id FROM project_queue");
   let next = Number(highest.rows[0]?.["id"]) + 1;
+  const ids: number[] = [];
   const statements = rows.map((row) => {
     const id = Number(row["id"] ?? next);
     next = Math.max(next, id) + 1;
+    ids.push(id);
     const completed = now / 1000 - 3600 + id;
     const defaults: QueueRow = {
       id,
@@ -128,6 +150,7 @@ async function insertInto(client: Client, rows: readonly QueueRow[]): Promise<vo
     return { sql: `INSERT INTO project_queue (${names}) VALUES (${marks})`, args: Object.values(values) };
   });
   await client.batch(statements, "write");
+  return ids;
 }
 
 const others = `
