@@ -10,7 +10,12 @@ const unitFiles: Plugin = {
 };
 
 /** Tests that need the built artefacts or minutes; the inner loop goes without them. */
-const slow = ["test/cli/**/*.test.ts", "test/crash/**/*.test.ts", "test/differential/**/*.test.ts"];
+const slow = [
+  "test/cli/**/*.test.ts",
+  "test/landing/**/*.test.ts",
+  "test/crash/**/*.test.ts",
+  "test/differential/**/*.test.ts",
+];
 
 const shared = { plugins: [unitFiles], extends: true as const };
 
