@@ -1,0 +1,203 @@
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { visible } from "../core/describe.ts";
+import { backupRef, syncMessage, tagMessage, tagName } from "../core/messages.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { listPaths } from "../git/dirty.ts";
+import { type Merger, openMerger } from "../git/merge.ts";
+import { type Stamp, writeCommit, writeTag } from "../git/objects.ts";
+import { type Change, copyAttributes, type Differ, openDiffer } from "../git/trees.ts";
+import type { App, Workplace } from "./context.ts";
+import { type Merged, mergeProject } from "./mergeProject.ts";
+import type { Already, Plan, Step, Work } from "./plan.ts";
+import type { Receiver } from "./receiver.ts";
+import { unreadable } from "./sources.ts";
+
+/** A commit and its tree: where a chain has got to. */
+export type Tip = { readonly commit: string; readonly tree: string };
+
+/** What the links of a chain share. */
+export type Chain = {
+  readonly app: App;
+  readonly place: Workplace;
+  readonly receiver: Receiver;
+  readonly stamp: Stamp;
+  readonly differ: Differ;
+  readonly merger: Merger;
+  readonly tip: Tip;
+  readonly steps: readonly Step[];
+};
+
+/** Merges the works one after the other onto the receiver, in the scratch. What cannot be merged is left out. */
+export async function chain(
+  app: App,
+  place: Workplace,
+  receiver: Receiver,
+  works: readonly Work[],
+): Promise<Plan | Trouble> {
+  const at = app.now();
+  const stamp = stampOf(place, at);
+  const differ = openDiffer(app.git, place.scratch);
+  const expected = works.reduce((sum, work) => sum + work.heads.length, 0);
+  const mergers = attributedMergers(app, place, receiver, expected);
+  const steps: Step[] = [];
+  const out = new Map<number, Trouble>();
+  const already = new Map<number, Already>();
+  let tip: Tip = { commit: receiver.base, tree: receiver.baseTree };
+  let sync: string | null = null;
+  try {
+    if (receiver.takeIn !== null) {
+      const taken = await takeIn(app, place, receiver, await mergers.at(tip), stamp, receiver.takeIn);
+      if (isTrouble(taken)) return taken;
+      sync = taken.commit;
+      await mergers.moved((await differ.diff(tip.tree, taken.tree)) ?? []);
+      tip = taken;
+    }
+    const startTree = tip.tree;
+    for (const work of works) {
+      app.progress(`merging ${work.name}`);
+      const merger = await mergers.at(tip);
+      if (isTrouble(merger)) return merger;
+      const done = await mergeProject({ app, place, receiver, stamp, differ, merger, tip, steps }, work);
+      if (isTrouble(done)) out.set(work.projectId, done);
+      else if ("already" in done) already.set(work.projectId, done.already);
+      else {
+        steps.push(stepOf(app, place, stamp, at, tip, steps, work, done));
+        await mergers.moved(done.changes);
+        tip = done.tip;
+      }
+    }
+    return { receiver, steps, sync, startTree, tip: tip.commit, tipTree: tip.tree, out, already };
+  } finally {
+    await mergers.close();
+    await differ.close();
+  }
+}
+
+/**
+ * A merger that always goes by the tip's attributes: only the target's are right. A checkout of the target has them; else they are
+ * copied from the tree, and again whenever a step has changed them.
+ */
+function attributedMergers(app: App, place: Workplace, receiver: Receiver, expected: number) {
+  let merger: Merger | null = null;
+  let directory = receiver.base === receiver.old ? (receiver.checkout?.path ?? null) : null;
+  const close = async () => {
+    await merger?.close();
+    merger = null;
+  };
+  return {
+    async at(tip: Tip): Promise<Merger | Trouble> {
+      if (merger !== null) return merger;
+      if (directory === null) {
+        directory = mkdtempSync(join(place.scratch.cwd, "attributes-"));
+        const failure = await copyAttributes(app.git, place.scratch, tip.tree, directory);
+        if (failure !== null) return unreadable("the target's attributes", failure);
+      }
+      merger = openMerger(app.git, place.scratch, directory, expected);
+      return merger;
+    },
+    async moved(changes: readonly Change[]) {
+      if (!changes.some(({ path }) => path === ".gitattributes" || path.endsWith("/.gitattributes"))) return;
+      await close();
+      directory = null;
+    },
+    close,
+  };
+}
+
+function stepOf(
+  app: App,
+  place: Workplace,
+  stamp: Stamp,
+  at: number,
+  base: Tip,
+  steps: readonly Step[],
+  work: Work,
+  done: Merged,
+): Step {
+  const common = {
+    work,
+    base: base.commit,
+    tree: done.tip.tree,
+    commits: done.commits,
+    changes: done.changes,
+    warnings: [...work.warnings, ...done.warnings],
+  };
+  if (done.commits.length === 0) {
+    const twin = sameWork(steps, work);
+    return {
+      ...common,
+      mergeCommit: twin?.mergeCommit ?? done.tip.commit,
+      backupRef: twin?.backupRef ?? null,
+      tag: twin?.tag ?? null,
+    };
+  }
+  const time = freeTime(place, work.projectId, at);
+  return {
+    ...common,
+    mergeCommit: done.tip.commit,
+    backupRef: backupRef(time, work.projectId),
+    tag: app.config.tag.mode === "off" ? null : makeTag(place, work, done.tip.commit, stamp, time),
+  };
+}
+
+/** Merges a remote that went its own way into the target. */
+async function takeIn(
+  app: App,
+  place: Workplace,
+  receiver: Receiver,
+  merger: Merger | Trouble,
+  stamp: Stamp,
+  remoteTip: string,
+): Promise<Tip | Trouble> {
+  if (isTrouble(merger)) return merger;
+  const branch = shortName(receiver.target);
+  const remote = receiver.remote?.name ?? "";
+  const result = await merger.merge(receiver.base, remoteTip);
+  if (result.kind === "failed") return unreadable("the remote's commits", result.result);
+  if (result.kind !== "clean") {
+    const where = result.kind === "conflict" ? ` in ${visible(listPaths(result.paths))}` : "";
+    return held(
+      "target_diverged",
+      `${visible(branch)} and ${visible(remote)}/${visible(branch)} conflict${where}: merge them by hand.`,
+    );
+  }
+  const commit = writeCommit(place.scratch.objects, place.snapshot.sha256, {
+    tree: result.tree,
+    parents: [receiver.base, remoteTip],
+    stamp,
+    message: syncMessage(remote, branch),
+  });
+  app.log.debug(`took in ${remote}/${branch}`);
+  return { commit, tree: result.tree };
+}
+
+/** An earlier step with the very same heads: several rows for one piece of work land once and all record that landing. */
+function sameWork(steps: readonly Step[], work: Work): Step | null {
+  const oids = (of: Work) =>
+    of.heads
+      .map((head) => head.oid)
+      .sort()
+      .join();
+  return steps.find((step) => oids(step.work) === oids(work)) ?? steps.at(-1) ?? null;
+}
+
+function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, time: number): NonNullable<Step["tag"]> {
+  const name = tagName(time, work.projectId);
+  const roles = work.heads.map((head) => head.role);
+  const message = tagMessage({ name: work.name, projectId: work.projectId, attemptId: work.attemptId, roles });
+  return { name, oid: writeTag(place.scratch.objects, place.snapshot.sha256, { name, commit, stamp, message }) };
+}
+
+/** The time that a project's refs are named after: now, or the next second when it has landed in this one already. */
+function freeTime(place: Workplace, projectId: number, at: number): number {
+  let time = at;
+  while (place.snapshot.refs.has(backupRef(time, projectId))) time += 1000;
+  return time;
+}
+
+function stampOf(place: Workplace, at: number): Stamp {
+  const nobody = { name: "orchestrator-merge", email: "orchestrator-merge@localhost" };
+  return { ...(place.snapshot.identity ?? nobody), seconds: Math.floor(at / 1000) };
+}

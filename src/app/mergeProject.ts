@@ -1,0 +1,129 @@
+import picomatch from "picomatch";
+import { visible } from "../core/describe.ts";
+import { mergeMessage } from "../core/messages.ts";
+import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { listPaths } from "../git/dirty.ts";
+import { writeCommit } from "../git/objects.ts";
+import { showPath } from "../git/paths.ts";
+import { type Change, putBack } from "../git/trees.ts";
+import type { Chain, Tip } from "./chain.ts";
+import { containment, past } from "./contained.ts";
+import type { Already, Work } from "./plan.ts";
+import { type Head, unreadable } from "./sources.ts";
+
+/** One project merged onto a tip: a commit a head; none when an earlier project of the chain has brought its work. */
+export type Merged = {
+  readonly tip: Tip;
+  readonly commits: readonly string[];
+  readonly changes: readonly Change[];
+  readonly warnings: readonly string[];
+};
+
+/** Merges all heads of one project onto the chain's tip, or none. */
+export async function mergeProject(
+  chain: Chain,
+  work: Work,
+): Promise<Merged | { readonly already: Already } | Trouble> {
+  const { app, place, merger } = chain;
+  const inside = await containment(app, place, chain.tip.commit, work);
+  if (isTrouble(inside)) return inside;
+  let merged: Merged = { tip: chain.tip, commits: [], changes: [], warnings: [] };
+  for (const head of inside.landing) {
+    const result = await merger.merge(merged.tip.commit, head.oid);
+    if (result.kind === "failed") return unreadable(`the merge of ${head.role}`, result.result);
+    if (result.kind === "unrelated") {
+      const target = visible(shortName(chain.receiver.target));
+      return failed("unrelated_histories", `${visible(head.role)}'s work shares no history with ${target}.`);
+    }
+    if (result.kind === "conflict") {
+      const isKept = picomatch([...app.config.merge.keepTarget], { dot: true });
+      const paths = result.paths.filter((path) => !isKept(showPath(path)));
+      if (paths.length > 0) return await conflict(chain, merged.tip.commit, head, paths);
+    } else if (result.tree === merged.tip.tree && inside.unsure) {
+      const sure = await containment(app, place, merged.tip.commit, work, true);
+      if (isTrouble(sure)) return sure;
+      if (sure.landing.length === 0) return await contained(chain, work);
+    }
+    const next = await addMerge(chain, work, merged, head, result.tree);
+    if (isTrouble(next)) return next;
+    merged = next;
+  }
+  return inside.landing.length === 0 ? await contained(chain, work) : merged;
+}
+
+/** Makes the merge commit of one head, with the target's side of the agents' own files. */
+async function addMerge(chain: Chain, work: Work, merged: Merged, head: Head, tree: string): Promise<Merged | Trouble> {
+  const { place, stamp } = chain;
+  const settled = await keepTargets(chain, merged.tip.tree, tree);
+  if (isTrouble(settled)) return settled;
+  const { projectId, attemptId, name } = work;
+  const commit = writeCommit(place.scratch.objects, place.snapshot.sha256, {
+    tree: settled.tree,
+    parents: [merged.tip.commit, head.oid],
+    stamp,
+    message: mergeMessage({ role: head.role, name, projectId, attemptId }),
+  });
+  const kept = visible(listPaths(settled.kept));
+  return {
+    tip: { commit, tree: settled.tree },
+    commits: [...merged.commits, commit],
+    changes: [...merged.changes, ...settled.changes],
+    warnings:
+      settled.kept.length === 0
+        ? merged.warnings
+        : [...merged.warnings, `the target's ${kept} was kept (${visible(head.role)} had its own)`],
+  };
+}
+
+/** Every head is in the tip: landed earlier, or by an earlier project of this very chain, or landed and then reverted. */
+async function contained(chain: Chain, work: Work): Promise<Merged | { readonly already: Already } | Trouble> {
+  const { app, place, merger, tip } = chain;
+  const nothing: Merged = { tip, commits: [], changes: [], warnings: [] };
+  if (chain.steps.length > 0) {
+    const base = await containment(app, place, chain.receiver.base, work, true);
+    if (isTrouble(base)) return base;
+    if (base.landing.length > 0) return nothing; // rides on an earlier step
+  }
+  const history = await past(app, place, merger, tip, work);
+  if (isTrouble(history)) return history;
+  if (!("again" in history)) {
+    return { already: { mergeCommit: history.mergeCommit, warnings: [...work.warnings, ...history.warnings] } };
+  }
+  const again = await addMerge(chain, work, nothing, history.again.head, history.again.tree);
+  if (isTrouble(again)) return again;
+  return { ...again, warnings: [...again.warnings, "it had been reverted: its changes are brought back"] };
+}
+
+/** A conflict, told with whom: the target, or a project that lands in the same run. */
+async function conflict(chain: Chain, tip: string, head: Head, paths: readonly string[]): Promise<Trouble> {
+  const { merger, receiver, steps } = chain;
+  let against = shortName(receiver.target);
+  if (tip !== receiver.base && steps.length > 0) {
+    const alone = await merger.merge(receiver.base, head.oid);
+    const others = steps.filter((step) => step.changes.some((change) => paths.includes(change.path)));
+    if (alone.kind === "clean" && others.length > 0) {
+      const names = others.map(({ work }) => `project ${work.projectId} (${work.name})`);
+      against = `${names.join(", ")}, which lands first,`;
+    }
+  }
+  const detail = `${visible(head.role)} conflicts with ${visible(against)} in ${visible(listPaths(paths))}.`;
+  return failed("conflict", detail, { conflicts: paths.map(showPath) });
+}
+
+/** In a merged tree the target's side of the agents' own files wins: absent stays absent. */
+async function keepTargets(
+  chain: Chain,
+  before: string,
+  tree: string,
+): Promise<{ tree: string; changes: Change[]; kept: string[] } | Trouble> {
+  const changes = await chain.differ.diff(before, tree);
+  if (changes === null) return held("repository_busy", "git could not compare two trees.", { transient: true });
+  const isKept = picomatch([...chain.app.config.merge.keepTarget], { dot: true });
+  const kept = changes.filter((change) => isKept(showPath(change.path)));
+  if (kept.length === 0) return { tree, changes, kept: [] };
+  const settled = await putBack(chain.app.git, chain.place.scratch, tree, kept);
+  if (typeof settled !== "string") return unreadable("a merged tree", settled);
+  const rest = changes.filter((change) => !kept.includes(change));
+  return { tree: settled, changes: rest, kept: kept.map(({ path }) => path) };
+}
