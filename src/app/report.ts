@@ -99,10 +99,7 @@ export function logLine(result: Result): { level: "notice" | "error" | "info"; t
     case "already_merged":
       return { level: "info", text: `Already merged ${who}` };
     case "merge_failed":
-      return {
-        level: "error",
-        text: `Failed to merge project ${result.id}: ${result.reason}: ${result.detail} (${visible(result.name)})`,
-      };
+      return { level: "error", text: `Failed to merge project ${result.id}: ${result.reason}: ${result.detail}` };
     case "held":
       return { level: "info", text: `Held ${who}: ${result.reason}: ${result.detail}` };
   }

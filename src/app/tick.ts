@@ -95,6 +95,8 @@ export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: Ti
     if (push.state === "pushed") app.log.info(`Pushed ${what} to ${push.remote}`);
     else app.log.warn(`Push of ${what} is ${push.state}: ${push.detail}`);
   }
+  const order = new Map([...work.candidates, ...work.secondLooks].map(({ id }, index) => [id, index]));
+  tally.results.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));
   const total = summary(tally.results);
   app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
   if (!app.dryRun) {
