@@ -1,6 +1,6 @@
 import { isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget } from "../core/target.ts";
-import type { Candidate } from "../queue/candidates.ts";
+import { type Candidate, unchanged } from "../queue/candidates.ts";
 import { type Located, locate, nameOf } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
@@ -47,6 +47,7 @@ export async function gather(
     const name = nameOf(candidate);
     app.progress(`looking at ${name}`);
     const found = await prepare(app, visits, active, candidate, startedAt);
+    if (found.result === "settled") continue;
     if (isTrouble(found.result)) {
       if (secondLook) continue; // it failed for another reason and still does
       if (found.result.outcome === "merge_failed") places--;
@@ -65,12 +66,14 @@ async function prepare(
   active: ReadonlyMap<string, number>,
   candidate: Candidate,
   startedAt: number,
-): Promise<{ result: Ready | Trouble; repository: string | null }> {
+): Promise<{ result: Ready | Trouble | "settled"; repository: string | null }> {
   const located = locate(app, candidate, active);
   if (isTrouble(located)) return { result: located, repository: null };
   const repository = located.found.repository.commonDir;
   const visit = await visits.to(located.found.repository, located.rule.trust);
   if (isTrouble(visit)) return { result: visit, repository };
+  // Another run may have landed it between our look at the queue and our lease.
+  if (!(await unchanged(app.queue, candidate))) return { result: "settled", repository };
   const gathered = await gatherHeads(app, visit.place, located.found, candidate.known?.roles ?? null);
   if (isTrouble(gathered)) return { result: gathered, repository };
   const work: Work = {

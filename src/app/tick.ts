@@ -2,9 +2,10 @@ import { visible } from "../core/describe.ts";
 import { curable, isTrouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { locateRepository } from "../git/repository.ts";
+import { removeLeftScratches } from "../git/scratch.ts";
 import { type Candidate, findCandidates, lastSweepKey } from "../queue/candidates.ts";
 import { type Debt, debts, openIntents } from "../queue/journal.ts";
-import type { Owner } from "../queue/leases.ts";
+import { LeaseLost, type Owner } from "../queue/leases.ts";
 import { beginRun, endRun, recordIdle } from "../queue/runs.ts";
 import { activeDirectories, declaredBranches } from "./candidates.ts";
 import type { App } from "./context.ts";
@@ -42,8 +43,8 @@ export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: Ti
   if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
   const deadline = startedAt + app.config.run.maxRuntimeMs;
   const stop = () => app.now() >= deadline || app.git.signal.aborted;
+  removeLeftScratches(startedAt);
   const visits = openVisits(app, owner, isAlive, {
-    intents: work.intents,
     declaredBranches: await declaredBranches(app.queue),
     until: deadline + leaseMargin,
   });
@@ -70,14 +71,9 @@ export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: Ti
           { generation: candidate.generation, completedAt: candidate.completedAt, startedAt: begun },
         ]),
       );
-      const outcome = await landTarget(
-        app,
-        visits,
-        one.visit,
-        one.located.rule,
-        group.map(({ work: each }) => each),
-        details,
-      );
+      const works = group.map(({ work: each }) => each);
+      const outcome = await landTarget(app, visits, one.visit, one.located.rule, works, details).catch(leaseLost);
+      if (outcome === null) continue;
       if (outcome.push !== null) pushes.push(outcome.push);
       await settleGroup(app, tally, group, outcome);
     }
@@ -104,6 +100,12 @@ export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: Ti
     await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
   }
   return report(app, startedAt, tally, recovered, pushes);
+}
+
+/** We were frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there. */
+function leaseLost(error: unknown): null {
+  if (error instanceof LeaseLost) return null;
+  throw error;
 }
 
 /** Everything that this tick might do, from the database alone: a tick without any starts no git process. */
@@ -147,7 +149,9 @@ async function recoverRepository(app: App, visits: Visits, path: string): Promis
   }
   const visit = await visits.to(repository);
   if (isTrouble(visit)) {
-    app.log.warn(`${visible(path)}: ${visit.reason}: ${visit.detail}`);
+    app.log[visit.reason === "repository_leased" ? "debug" : "warn"](
+      `${visible(path)}: ${visit.reason}: ${visit.detail}`,
+    );
     return [];
   }
   for (const one of visit.recovered)

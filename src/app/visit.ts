@@ -4,7 +4,7 @@ import { openRefs } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
 import { makeScratch, removeScratch } from "../git/scratch.ts";
 import { readSnapshot } from "../git/snapshot.ts";
-import type { Intent } from "../queue/journal.ts";
+import { openIntents } from "../queue/journal.ts";
 import { type Lease, type Owner, releaseLease, takeLease } from "../queue/leases.ts";
 import type { App, Workplace } from "./context.ts";
 import { endOrphans, type Recovered, recover } from "./recover.ts";
@@ -30,15 +30,14 @@ export type Visits = {
 };
 
 /**
- * The repositories of one tick. `intents` are the landings that dead runs have left open; those of a repository are seen to before
- * anything else is done in it.
+ * The repositories of one tick. What dead runs have left in one is seen to before anything else is done in it. `until` is when the
+ * leases run out, unix milliseconds.
  */
 export function openVisits(
   app: App,
   owner: Owner,
   isAlive: (pid: number, pidStart: string) => boolean,
   given: {
-    readonly intents: readonly Intent[];
     readonly declaredBranches: ReadonlySet<string>;
     readonly until: number;
   },
@@ -53,8 +52,9 @@ export function openVisits(
       if ("heldBy" in result) return held("repository_leased", `another run has it in hand (${result.heldBy}).`);
       lease = result.lease;
     }
-    const left = given.intents.filter((intent) => intent.repository === repository.commonDir);
-    if (left.length > 0 && lease !== null) await endOrphans(new Set(left.map((intent) => intent.runId)));
+    // Read under the lease: what another run had in hand a moment ago may be done by now.
+    const left = lease === null ? [] : await openIntents(app.queue, repository.commonDir);
+    if (left.length > 0) await endOrphans(new Set(left.map((intent) => intent.runId)));
     const place = await openWorkplace(app, repository, given.declaredBranches, trusted);
     if ("transcript" in place) {
       if (lease !== null) await releaseLease(app.queue, lease);

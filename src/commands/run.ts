@@ -29,7 +29,9 @@ export default command({
     const face = progressLine(!json && !context.quiet && process.stderr.isTTY === true);
     const log = args.dryRun ? silent : face.under(await context.log());
     const only = args.only.length === 0 ? null : new Set(args.only);
-    const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? config.run.batchSize);
+    // Named projects are all wanted.
+    const ordinary = only === null ? config.run.batchSize : Number.POSITIVE_INFINITY;
+    const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? ordinary);
     return await withQueue(context, args.dryRun ? "read" : "write", async (queue): Promise<ExitCode> => {
       const { startTick } = await import("../app/start.ts");
       const report = await startTick(

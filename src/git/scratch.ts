@@ -6,11 +6,13 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isAlive, processStart } from "./orphans.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
@@ -49,7 +51,7 @@ const programs = [
 
 /** Makes a scratch beside `snapshot`'s repository; `trusted` lets its own filters and drivers in. End it with removeScratch. */
 export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
-  const root = mkdtempSync(join(tmpdir(), "orchestrator-merge-"));
+  const root = mkdtempSync(join(tmpdir(), `orchestrator-merge-${process.pid}.${processStart(process.pid) ?? 0}-`));
   const gitDir = join(root, "git");
   const objects = join(gitDir, "objects");
   const cwd = join(root, "cwd");
@@ -109,6 +111,20 @@ export function removeScratch(scratch: Scratch): void {
   const root = join(scratch.gitDir, "..");
   chmodSync(root, 0o700);
   rmSync(root, { recursive: true, force: true });
+}
+
+/** Removes the scratches that killed runs have left: their names tell whose they were, an hour's age that no other host's run is in them. */
+export function removeLeftScratches(now: number): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = name.match(/^orchestrator-merge-(\d+)\.(\d+)-/);
+    if (owner === null || isAlive(Number(owner[1]), owner[2] ?? "")) continue;
+    try {
+      const path = join(tmpdir(), name);
+      if (now - statSync(path).mtimeMs > 3_600_000) rmSync(path, { recursive: true });
+    } catch {
+      // another user's
+    }
+  }
 }
 
 // git-config(1), "Syntax": section, optional subsection in quotes, name; a quoted value escapes \ " and newline.

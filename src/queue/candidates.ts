@@ -102,6 +102,19 @@ export function inLandingOrder(
   return b.priority - a.priority || first - second || a.id - b.id;
 }
 
+/** Whether the row and what we remember of it are still as they were when the candidate was read. */
+export async function unchanged(queue: Queue, candidate: Candidate): Promise<boolean> {
+  const [row] = await readRows(queue, [candidate.id]);
+  if (row === undefined) return false;
+  const now = judge(row).candidate;
+  return (
+    now.mergedStatus === candidate.mergedStatus &&
+    now.generation === candidate.generation &&
+    now.status === candidate.status &&
+    now.known?.attemptId === candidate.known?.attemptId
+  );
+}
+
 function readRows(queue: Queue, ids: readonly number[]): Promise<Row[]> {
   return queue.read(`${selection(queue)} WHERE q.id IN (SELECT value FROM json_each(?))`, [JSON.stringify(ids)]);
 }
