@@ -125,7 +125,10 @@ function distributionRows({ before, after }: Migration): Cell[][] {
   };
   for (const row of before) add(row, row.count, 0);
   for (const row of after) add(row, 0, row.count);
-  const rows = [...merged.values()].sort((a, b) => Math.max(b.was, b.is) - Math.max(a.was, a.is));
+  const alike = (a: string | null, b: string | null): number => (a ?? "").localeCompare(b ?? "", "en");
+  const rows = [...merged.values()].sort(
+    (a, b) => Math.max(b.was, b.is) - Math.max(a.was, a.is) || alike(a.status, b.status) || b.was - a.was,
+  );
   return rows.map(({ status, mergedStatus, was, is }) => [
     { text: status === null ? "NULL" : visible(status) },
     { text: mergedStatus === null ? "-" : visible(mergedStatus) },
