@@ -1,14 +1,15 @@
 import { count, span, visible } from "../core/describe.ts";
 import type { Distribution, Statistics } from "../queue/statistics.ts";
 import { bar, dayBars, sparkline } from "./chart.ts";
-import type { View } from "./status-list.ts";
-import type { Style } from "./table.ts";
+import type { Paint, Style } from "./table.ts";
 import { columnsOf, flow } from "./table.ts";
 
 /** Wide enough for the charts, and as much as anybody reads; a pipe gets it too. */
 const widest = 80;
 /** More days than these are drawn as two lines of columns instead of one bar each. */
 const mostBars = 14;
+
+type View = { readonly width: number | null; readonly paint: Paint };
 
 /** The statistics as a person reads them; `period` is `7d`. */
 export function statistics(read: Statistics, period: string, view: View): string[] {

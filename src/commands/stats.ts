@@ -37,7 +37,7 @@ export default command({
       const read = await readStatistics(queue, now - since, now);
       if (context.json || context.args.format === "json") context.printJson(statisticsJson(read));
       else {
-        const view = { width: viewWidth(context), paint: painter(context.color), now };
+        const view = { width: viewWidth(context), paint: painter(context.color) };
         context.print(statistics(read, formatDuration(since), view).join("\n"));
       }
       return exitCode.ok;

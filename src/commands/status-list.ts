@@ -3,10 +3,18 @@ import type { Counts, Filter, Overview } from "../queue/overview.ts";
 import type { Project } from "../queue/projects.ts";
 import type { Standing } from "../queue/standing.ts";
 import type { Cell, Column, Paint, Style } from "./table.ts";
-import { flow, table, wrap } from "./table.ts";
+import { flow, table } from "./table.ts";
 
-/** How things are shown: `width` null is a pipe, where nothing is cut and times are exact; `now` in unix milliseconds. */
-export type View = { readonly width: number | null; readonly paint: Paint; readonly now: number };
+/** How things are shown. */
+export type View = {
+  /** null is a pipe, where nothing is cut and times are exact */
+  readonly width: number | null;
+  readonly paint: Paint;
+  /** unix milliseconds */
+  readonly now: number;
+  /** what the commands that we name need, to mean the same queue: ` --db X`, or nothing */
+  readonly options: string;
+};
 
 /** What stands beside the name; people grep these. */
 const markers: Readonly<Record<Exclude<Standing, "skipped" | "not_completed">, Cell>> = {
@@ -51,7 +59,7 @@ export function listing(overview: Overview, filter: Filter, location: string, vi
   if (total === 0) {
     return [
       `The queue is empty: no project was ever queued in ${visible(location)}.`,
-      view.paint("faint", "Add finished work by hand: orchestrator-merge add --project DIR"),
+      view.paint("faint", `Add finished work by hand: orchestrator-merge add${view.options} --project DIR`),
     ];
   }
   const rows: (Cell[] | null)[] = [];
@@ -96,13 +104,12 @@ function summary(counts: Counts, paint: Paint): string[] {
     .map(([standing, style, word]) => paint(style, `${counts[standing].toLocaleString("en-US")} ${word}`));
 }
 
-/** One line on how to learn more about the first that needs it. */
+/** One line on how to learn more about the first that needs it; where it breaks, the command begins a line. */
 function hint(projects: readonly Project[], view: View): string[] {
   const first = projects.find(({ standing }) => standing === "failed" || standing === "held");
   if (first === undefined || view.width === null) return [];
-  return wrap(`What to do about one: orchestrator-merge status --id ${first.id}`, view.width).map((line) =>
-    view.paint("faint", line),
-  );
+  const parts = ["What to do about one:", `orchestrator-merge status${view.options} --id ${first.id}`];
+  return flow(parts, " ", view.width).map((line) => view.paint("faint", line));
 }
 
 /** When it came to stand where it stands: completed, held, failed, merged. */

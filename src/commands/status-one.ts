@@ -43,7 +43,7 @@ function factsOf(project: Project, facts: AttemptFacts | undefined, view: View):
     value === null || value === undefined ? [] : [visible(value)];
   const stuck = standing === "failed" || standing === "held";
   return [
-    ["What to do", stuck ? [advice(standing, project.reason, project.id)] : []],
+    ["What to do", stuck ? [advice(standing, project.reason, project.id, view.options)] : []],
     ["Completed", standing === "not_completed" ? [] : completedAt === null ? ["unknown when"] : time(completedAt)],
     ["Merged", time(mergedAt)],
     [standing === "failed" ? "Failed" : "Since", standing === "merged" ? [] : time(since)],

@@ -1,7 +1,10 @@
-import { exactTime, isoTime } from "../core/describe.ts";
+import { exactTime, isoTime, visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
+import type { AttemptFacts } from "../queue/attempts.ts";
+import { readAttemptFacts } from "../queue/attempts.ts";
 import type { Queue } from "../queue/database.ts";
-import type { Counts, Filter } from "../queue/overview.ts";
+import { dbFlag } from "../queue/location.ts";
+import type { Counts, Filter, Overview } from "../queue/overview.ts";
 import { readOne, readOverview } from "../queue/overview.ts";
 import type { Project } from "../queue/projects.ts";
 import type { Standing } from "../queue/standing.ts";
@@ -9,6 +12,7 @@ import { count, flag, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
 import { listing } from "./status-list.ts";
+import { story } from "./status-one.ts";
 import { painter } from "./table.ts";
 import { viewWidth } from "./width.ts";
 
@@ -36,66 +40,41 @@ export default command({
     const { args, json } = context;
     const filter = filterOf(args);
     if (args.id !== undefined && filter !== "default") {
-      throw new UserError(
-        exitCode.usage,
-        "--id shows one project, whatever its state.",
-        "Leave out the other filters, or --id.",
-      );
+      const sentence = "--id shows one project, whatever its state.";
+      throw new UserError(exitCode.usage, sentence, "Leave out the other filters, or --id.");
     }
-    if (args.watch && (json || process.stdout.isTTY !== true)) {
-      const what = json
-        ? "--watch repaints a terminal, and --json is one document."
-        : "--watch needs a terminal to repaint.";
-      throw new UserError(exitCode.usage, what, "Leave out --watch; a script can call status again.");
+    if (args.watch && json) {
+      throw new UserError(exitCode.usage, "--watch repaints, and --json is one document.", "Leave out one of them.");
     }
-    const limit = args.limit ?? null;
-    const { paint, width } = { paint: painter(context.color), width: viewWidth(context) };
+    if (args.watch && process.stdout.isTTY !== true) {
+      const wayOut = "Leave out --watch: a script can call status again.";
+      throw new UserError(exitCode.usage, "--watch needs a terminal to repaint.", wayOut);
+    }
+    const { location, source } = await context.database();
+    const options = source === "--db" ? ` ${dbFlag(location)}` : "";
+    const paint = painter(context.color);
 
-    const draw = async (queue: Queue, width: number | null): Promise<string[]> => {
-      const view = { width, paint, now: context.now().getTime() };
-      if (args.id === undefined) return listing(await readOverview(queue, filter, limit), filter, queue.location, view);
-      const [{ readAttemptFacts }, { story }] = await Promise.all([
-        import("../queue/attempts.ts"),
-        import("./status-one.ts"),
-      ]);
-      const { project } = await readExisting(queue, args.id);
-      const facts = project.attempt === null ? undefined : await readAttemptFacts(queue, project.attempt.attemptId);
-      return story(project, facts, view, context.verbose);
-    };
-
-    return withQueue(context, "read", async (queue) => {
-      if (json) {
-        const read =
-          args.id === undefined ? await readOverview(queue, filter, limit) : await readExisting(queue, args.id);
-        const projects = "project" in read ? [read.project] : read.projects;
-        context.printJson({
-          database: queue.location,
-          projects: projects.map(projectJson),
-          counts: countsJson(read.counts),
-        });
-        return exitCode.ok;
-      }
-      if (!args.watch) {
-        context.print((await draw(queue, width)).join("\n"));
-        return exitCode.ok;
-      }
-      const { watch, cutMiddle } = await import("./watch.ts");
-      await watch(async ({ columns, rows }) => {
-        const head = paint("faint", `${exactTime(context.now().getTime())} · every 2 s · q ends`);
-        return [head, "", ...cutMiddle(await draw(queue, columns), rows - 2, columns, 3)];
-      }, context.interruption());
-      return exitCode.ok;
+    await withQueue(context, "read", async (queue) => {
+      const look = (): Promise<Seen> =>
+        args.id === undefined ? readOverview(queue, filter, args.limit ?? null) : lookAtOne(queue, args.id, options);
+      const lines = (seen: Seen, width: number | null): string[] => {
+        const view = { width, paint, now: context.now().getTime(), options };
+        if ("project" in seen) return story(seen.project, seen.facts, view, context.verbose);
+        return listing(seen, filter, queue.location, view);
+      };
+      if (args.watch) {
+        const { cutMiddle, watch } = await import("./watch.ts");
+        await watch(async ({ columns, rows }) => {
+          const head = paint("faint", `${exactTime(context.now().getTime())} · every 2 s · q ends`);
+          return [head, "", ...cutMiddle(lines(await look(), columns), rows - 2, columns)];
+        }, context.interruption());
+      } else if (json) context.printJson(statusJson(queue.location, await look()));
+      else context.print(lines(await look(), viewWidth(context)).join("\n"));
     });
   },
 });
 
-function filterOf(args: {
-  merged: boolean;
-  pendingMerge: boolean;
-  mergeFailed: boolean;
-  held: boolean;
-  all: boolean;
-}): Filter {
+function filterOf(args: Record<"merged" | "pendingMerge" | "mergeFailed" | "held" | "all", boolean>): Filter {
   if (args.all) return "all";
   const wanted = new Set<Standing>();
   if (args.merged) wanted.add("merged");
@@ -105,15 +84,25 @@ function filterOf(args: {
   return wanted.size === 0 ? "default" : wanted;
 }
 
-async function readExisting(queue: Queue, id: number): Promise<{ project: Project; counts: Counts }> {
+/** A list, or one project with its facts. */
+type Seen = Overview | One;
+type One = { readonly project: Project; readonly facts: AttemptFacts | undefined; readonly counts: Counts };
+
+async function lookAtOne(queue: Queue, id: number, options: string): Promise<One> {
   const { project, counts } = await readOne(queue, id);
-  if (project !== undefined) return { project, counts };
-  throw new UserError(
-    exitCode.project,
-    `no project ${id} in ${queue.location}.`,
-    "orchestrator-merge status --all lists all.",
-  );
+  if (project === undefined) {
+    const wayOut = `orchestrator-merge status${options} --all lists all.`;
+    throw new UserError(exitCode.project, `no project ${id} in ${visible(queue.location)}.`, wayOut);
+  }
+  const { attempt } = project;
+  return { project, counts, facts: attempt === null ? undefined : await readAttemptFacts(queue, attempt.attemptId) };
 }
+
+const statusJson = (database: string, seen: Seen): object => ({
+  database,
+  projects: ("project" in seen ? [seen.project] : seen.projects).map(projectJson),
+  counts: countsJson(seen.counts),
+});
 
 /** CONTRACT 6. What is held is still `pending_merge` to everybody else, and has a reason. */
 const projectJson = (project: Project): object => ({

@@ -50,7 +50,7 @@ export function columnsOf(text: string): number {
 }
 
 /** The text, or as much of it as fits with a … at its end. Never splits a character that is made of several code points. */
-export function fit(text: string, columns: number): string {
+export function shorten(text: string, columns: number): string {
   if (text.length <= columns && /^[ -~]*$/.test(text)) return text;
   if (columnsOf(text) <= columns) return text;
   let kept = "";
@@ -114,7 +114,7 @@ export function table(
     for (const i of shown) {
       const room = widths[i] ?? 0;
       const cell = cells[i] ?? { text: "" };
-      const cut = fit(cell.text, room);
+      const cut = shorten(cell.text, room);
       const rest = room - columnsOf(cut);
       if (cut !== "") {
         text += " ".repeat(blanks + (columns[i]?.align === "right" ? rest : 0)) + paint(cell.style ?? "plain", cut);
@@ -138,7 +138,7 @@ export function table(
     const room = Math.max(1, (width ?? Infinity) - indent);
     const [first = "", ...rest] = wrap(below.text, room);
     for (const part of rest.length === 0 ? [first] : [first, rest.join(" ")]) {
-      lines.push(" ".repeat(indent) + paint(below.style ?? "plain", fit(part, room)));
+      lines.push(" ".repeat(indent) + paint(below.style ?? "plain", shorten(part, room)));
     }
   }
   return lines;

@@ -1,4 +1,4 @@
-import { fit } from "./table.ts";
+import { shorten } from "./table.ts";
 
 const every = 2000;
 const enter = "\x1b[?1049h\x1b[?25l";
@@ -20,12 +20,13 @@ export async function watch(
     ended = true;
     wake();
   };
-  const onKey = (key: Buffer): void => {
-    const pressed = key.toString("utf8");
-    if (pressed === "q" || pressed === "Q" || pressed === "\x1b") end();
+  const onKey = (keys: Buffer): void => {
+    const pressed = keys.toString("utf8");
     // Raw mode hands the key over instead of the signal; main.ts owns what SIGINT means, and its exit code.
-    else if (pressed.includes("\x03")) process.kill(process.pid, "SIGINT");
-    else wake();
+    if (pressed.includes("\x03")) process.kill(process.pid, "SIGINT");
+    // What follows an escape is an arrow or the like; the end of input comes as Ctrl-D.
+    else if (pressed === "\x1b" || ["q", "Q", "\x04"].some((key) => pressed.split("\x1b")[0]?.includes(key))) end();
+    else if (!pressed.startsWith("\x1b")) wake();
   };
   const onResize = (): void => wake();
   signal.addEventListener("abort", end);
@@ -61,10 +62,11 @@ export function frame(lines: readonly string[], rows: number): string {
   return `\x1b[?2026h\x1b[H${shown.join("\r\n")}\x1b[J\x1b[?2026l`;
 }
 
-/** Cuts the middle out of what does not fit in `rows`: the end of a listing counts, so does its beginning. */
-export function cutMiddle(lines: readonly string[], rows: number, columns: number, keepEnd: number): readonly string[] {
+/** Cuts what does not fit in `rows` out of the middle: the last block, after a blank line, stays whole if it is short. */
+export function cutMiddle(lines: readonly string[], rows: number, columns: number): readonly string[] {
   if (lines.length <= rows) return lines;
-  const end = lines.slice(lines.length - Math.min(keepEnd, rows - 2));
-  const begin = lines.slice(0, rows - end.length - 1);
-  return [...begin, fit(`  … ${lines.length - begin.length - end.length} lines more`, columns), ...end];
+  const lastBlock = lines.length - 1 - lines.lastIndexOf("");
+  const end = lines.slice(lines.length - Math.min(lastBlock, Math.floor(rows / 2)));
+  const begin = lines.slice(0, Math.max(0, rows - end.length - 1));
+  return [...begin, shorten(`  … ${lines.length - begin.length - end.length} lines more`, columns), ...end];
 }

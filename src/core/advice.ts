@@ -20,9 +20,14 @@ const byReason = {
 } satisfies Partial<Record<Failure | Hold, string>>;
 const known: ReadonlyMap<string, string> = new Map(Object.entries(byReason));
 
-/** The next step for one that failed or is held; always ends the matter or says who will look again. */
-export function advice(standing: "failed" | "held", reason: string | null, id: number): string {
+/**
+ * The next step for one that failed or is held; always ends the matter or says who will look again. `options` go into the
+ * commands it names: ` --db X`, or nothing.
+ */
+export function advice(standing: "failed" | "held", reason: string | null, id: number, options: string): string {
   const otherwise =
     standing === "held" ? "Every run looks again." : "When its cause is gone: orchestrator-merge retry ID";
-  return (known.get(reason ?? "") ?? otherwise).replaceAll("ID", String(id));
+  return (known.get(reason ?? "") ?? otherwise)
+    .replaceAll("ID", String(id))
+    .replace(/orchestrator-merge (retry|add)/g, (command) => command + options);
 }

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod/mini";
 import type { Queue } from "./database.ts";
 import { integer, text } from "./rows.ts";
 
@@ -18,8 +18,8 @@ export type Head = z.infer<typeof head>;
 const head = z.object({
   role: z.string(),
   oid: z.string(),
-  worktree: z.string().nullish(),
-  branch: z.string().nullish(),
+  worktree: z.nullish(z.string()),
+  branch: z.nullish(z.string()),
 });
 const strings = z.array(z.string());
 

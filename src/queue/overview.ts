@@ -30,8 +30,9 @@ const lastMerged = 5;
  */
 export async function readOverview(queue: Queue, filter: Filter, limit: number | null): Promise<Overview> {
   const { counts, corrected } = await countAll(queue);
-  const named = filter === "all" ? [...open, ...closed] : filter === "default" ? [...open, "merged"] : filter;
-  const wanted = new Set<Standing>(named);
+  const named: Iterable<Standing> =
+    filter === "all" ? [...open, ...closed] : filter === "default" ? [...open, "merged"] : filter;
+  const wanted = new Set(named);
 
   const found = new Map<number, Light>();
   const keep = (lights: readonly Light[]): void => {

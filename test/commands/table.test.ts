@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { bar, dayBars, sparkline } from "../../src/commands/chart.ts";
-import { type Column, columnsOf, fit, flow, painter, table, wrap } from "../../src/commands/table.ts";
+import { type Column, columnsOf, flow, painter, shorten, table, wrap } from "../../src/commands/table.ts";
 import { cutMiddle, frame } from "../../src/commands/watch.ts";
 
 const plain = painter(false);
@@ -25,12 +25,12 @@ describe("columns of a terminal", () => {
   });
 
   test("cutting never splits a character and never takes more than it may", () => {
-    expect(fit("支払いサービス", 14)).toBe("支払いサービス");
-    expect(fit("支払いサービス", 8)).toBe("支払い…");
-    expect(fit("支払いサービス", 7)).toBe("支払い…");
-    expect(fit("👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧", 5)).toBe("👨‍👩‍👧👨‍👩‍👧…");
+    expect(shorten("支払いサービス", 14)).toBe("支払いサービス");
+    expect(shorten("支払いサービス", 8)).toBe("支払い…");
+    expect(shorten("支払いサービス", 7)).toBe("支払い…");
+    expect(shorten("👨‍👩‍👧👨‍👩‍👧👨‍👩‍👧", 5)).toBe("👨‍👩‍👧👨‍👩‍👧…");
     for (let columns = 0; columns < 20; columns++)
-      expect(columnsOf(fit("a支b🚀c한글d e f", columns))).toBeLessThanOrEqual(columns);
+      expect(columnsOf(shorten("a支b🚀c한글d e f", columns))).toBeLessThanOrEqual(columns);
   });
 
   test("wrapping keeps paths whole and aligned parts together", () => {
@@ -172,8 +172,9 @@ describe("repainting", () => {
   });
 
   test("what does not fit loses its middle", () => {
-    const lines = ["1", "2", "3", "4", "5", "6", "7", "8"];
-    expect(cutMiddle(lines, 8, 80, 2)).toEqual(lines);
-    expect(cutMiddle(lines, 5, 80, 2)).toEqual(["1", "2", "  … 4 lines more", "7", "8"]);
+    const lines = ["1", "2", "3", "4", "5", "", "7", "8"];
+    expect(cutMiddle(lines, 8, 80)).toEqual(lines);
+    expect(cutMiddle(lines, 5, 80)).toEqual(["1", "2", "  … 4 lines more", "7", "8"]);
+    expect(cutMiddle(lines, 1, 80)).toHaveLength(1);
   });
 });
