@@ -73,7 +73,7 @@ type How = {
 };
 
 /** The result as a person reads it. */
-export function renderMigrate(result: Migration, how: How): string {
+function renderMigrate(result: Migration, how: How): string {
   const { dryRun, before, after } = result;
   const { paint } = how;
   const facts: [string, string][] = [["rows", rowsChanged(result)]];

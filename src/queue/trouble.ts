@@ -25,12 +25,12 @@ export function trouble(sentence: string, wayOut: string, cause?: unknown): User
   return new UserError(exitCode.database, sentence, wayOut, cause === undefined ? undefined : { cause });
 }
 
-export const damaged = (shown: string, detail: string): Words => [
+const damaged = (shown: string, detail: string): Words => [
   `the queue database ${shown} is damaged: ${detail}.`,
   `Put a copy of it back, or save what can be read: sqlite3 ${shown} .recover`,
 ];
 
-export const notSqlite = (shown: string): Words => [
+const notSqlite = (shown: string): Words => [
   `${shown} is not a SQLite database.`,
   "Point --db at the orchestrator's task_queue.db.",
 ];
