@@ -270,7 +270,7 @@ test("a dry run changes no byte and leaves no file behind in a directory with a 
 });
 
 describe("beside others", () => {
-  test("a writer that does not pause loses nothing and never fails", async () => {
+  test("a writer that hardly pauses loses nothing and never fails", async () => {
     const rows = Array.from({ length: 3000 }, (_, id) => ({ status: id % 2 === 0 ? "completed" : "queued" }));
     const path = await queueDb(temporaryDirectory(), { variant: "lean", rows, migrated: false });
     const other = await otherWriter(path);
