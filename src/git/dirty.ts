@@ -19,9 +19,8 @@ export async function uncommittedIn(
   tree: LookedAt,
   untracked: boolean,
 ): Promise<Uncommitted[] | GitResult> {
-  const name = Buffer.from(tree.gitDir).toString("hex").slice(-120);
   const result = await git(context, {
-    gitDir: standIn(scratch, name, tree.head, tree.gitDir),
+    gitDir: standIn(scratch, tree.head, tree.gitDir),
     workTree: tree.path,
     env: { GIT_INDEX_FILE: `${tree.gitDir}/index` },
     args: [

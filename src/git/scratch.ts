@@ -90,8 +90,8 @@ export function borrowObjects(scratch: Scratch, objects: string): void {
  * A git directory that stands for one working tree: HEAD at `head`, the split index's other half at hand. Used with GIT_INDEX_FILE
  * and GIT_WORK_TREE to look at a working tree without believing anything its own git directory says.
  */
-export function standIn(scratch: Scratch, name: string, head: string, indexDir: string): string {
-  const gitDir = join(scratch.gitDir, "standins", name);
+export function standIn(scratch: Scratch, head: string, indexDir: string): string {
+  const gitDir = mkdtempSync(join(scratch.gitDir, "stand-in-"));
   mkdirSync(join(gitDir, "refs"), { recursive: true });
   mkdirSync(join(gitDir, "info"), { recursive: true });
   symlinkSync(scratch.objects, join(gitDir, "objects"));
