@@ -39,7 +39,7 @@ export async function mergeProject(
     if (result.kind === "conflict") {
       const isKept = picomatch([...app.config.merge.keepTarget], { dot: true });
       const paths = result.paths.filter((path) => !isKept(showPath(path)));
-      if (paths.length > 0) return await conflict(chain, merged.tip.commit, head, paths);
+      if (paths.length > 0) return await conflict(chain, inside.landing, head, paths);
     } else if (result.tree === merged.tip.tree && inside.unsure) {
       const sure = await containment(app, place, merged.tip.commit, work, true);
       if (isTrouble(sure)) return sure;
@@ -95,17 +95,18 @@ async function contained(chain: Chain, work: Work): Promise<Merged | { readonly 
   return { ...again, warnings: [...again.warnings, "it had been reverted: its changes are brought back"] };
 }
 
-/** A conflict, told with whom: the target, or a project that lands in the same run. */
-async function conflict(chain: Chain, tip: string, head: Head, paths: readonly string[]): Promise<Trouble> {
+/** A conflict, told with whom: the target, an agent of the same project, or a project that lands in the same run. */
+async function conflict(chain: Chain, heads: readonly Head[], head: Head, paths: readonly string[]): Promise<Trouble> {
   const { merger, receiver, steps } = chain;
+  const isCleanOn = async (commit: string) => (await merger.merge(commit, head.oid)).kind === "clean";
+  const before = heads.slice(0, heads.indexOf(head));
+  const rivals = steps.filter((step) => step.changes.some((change) => paths.includes(change.path)));
   let against = shortName(receiver.target);
-  if (tip !== receiver.base && steps.length > 0) {
-    const alone = await merger.merge(receiver.base, head.oid);
-    const others = steps.filter((step) => step.changes.some((change) => paths.includes(change.path)));
-    if (alone.kind === "clean" && others.length > 0) {
-      const names = others.map(({ work }) => `project ${work.projectId} (${work.name})`);
-      against = `${names.join(", ")}, which lands first,`;
-    }
+  if (before.length > 0 && (await isCleanOn(chain.tip.commit))) {
+    against = before.map(({ role }) => role).join(" and ");
+  } else if (rivals.length > 0 && (await isCleanOn(receiver.base))) {
+    const names = rivals.map(({ work }) => `project ${work.projectId} (${work.name})`);
+    against = `${names.join(", ")}, which lands first,`;
   }
   const detail = `${visible(head.role)} conflicts with ${visible(against)} in ${visible(listPaths(paths))}.`;
   return failed("conflict", detail, { conflicts: paths.map(showPath) });
