@@ -85,14 +85,12 @@ function history(read: Statistics, width: number, { paint }: View): string[] {
   );
   const most = (n: number): string => paint("faint", ` most ${n.toLocaleString("en-US")}`);
   const [first, last] = [perDay[0]?.day ?? "", perDay.at(-1)?.day ?? ""];
-  const between = Math.max(2, columnsOf(merged.line) - first.length - last.length);
+  const axis = first + " ".repeat(Math.max(2, columnsOf(merged.line) - first.length - last.length)) + last;
+  const under = flow(merged.each > 1 ? [axis, `${merged.each} days a column`] : [axis], ", ", width - 10);
   return [
     `  merged  ${paint("good", merged.line)}${most(merged.most)}`,
     `  failed  ${paint("bad", failed.line)}${most(failed.most)}`,
-    paint(
-      "faint",
-      `          ${first}${" ".repeat(between)}${last}${merged.each > 1 ? `, ${merged.each} days a column` : ""}`,
-    ),
+    ...under.map((line) => paint("faint", `          ${line}`)),
   ];
 }
 

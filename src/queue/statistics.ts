@@ -33,9 +33,9 @@ const longestEmpty = 366;
 
 /** Counts since `since`; both in unix milliseconds. */
 export async function readStatistics(queue: Queue, since: number, now: number): Promise<Statistics> {
-  const perDay = await readDays(queue, since, now);
-  const merged = perDay.reduce((sum, day) => sum + day.merged, 0);
-  const failed = perDay.reduce((sum, day) => sum + day.failed, 0);
+  const days = await readDays(queue, since);
+  const merged = days.reduce((sum, day) => sum + day.merged, 0);
+  const failed = days.reduce((sum, day) => sum + day.failed, 0);
   return {
     since,
     distribution: await readDistribution(queue),
@@ -45,7 +45,7 @@ export async function readStatistics(queue: Queue, since: number, now: number): 
     successRate: merged + failed === 0 ? null : merged / (merged + failed),
     timeToLand: await readTimeToLand(queue, since),
     reasons: await readReasons(queue, since),
-    perDay,
+    perDay: everyDay(days, Math.floor(since / dayMs), Math.floor(now / dayMs)),
   };
 }
 
@@ -80,24 +80,31 @@ async function countMergedSince(queue: Queue, since: number): Promise<number> {
   }, 0);
 }
 
-async function readDays(queue: Queue, since: number, now: number): Promise<Statistics["perDay"]> {
+/** Days since 1970 on which something ended. */
+type Busy = { readonly day: number; readonly merged: number; readonly failed: number };
+
+async function readDays(queue: Queue, since: number): Promise<Busy[]> {
   const rows = await queue.read(
     `SELECT finished_at / ${dayMs} AS day, count(*) FILTER (WHERE outcome <> 'merge_failed') AS merged,
        count(*) FILTER (WHERE outcome = 'merge_failed') AS failed
-     FROM merge_attempt WHERE finished_at >= ? AND finished_at < ? AND outcome IN ('merged','already_merged','merge_failed') GROUP BY 1`,
-    [Math.trunc(since), Math.trunc(now) + dayMs],
+     FROM merge_attempt WHERE finished_at >= ? AND outcome IN ('merged','already_merged','merge_failed') GROUP BY 1`,
+    [Math.trunc(since)],
   );
-  const counted = new Map(rows.map((row) => [requiredInteger(row, "day"), row]));
-  const today = Math.floor(now / dayMs);
-  // A clock that was set back leaves attempts of tomorrow; nobody has use for centuries of nothing before the first.
-  const last = Math.max(today, ...counted.keys());
-  const first = Math.max(Math.floor(since / dayMs), Math.min(today - longestEmpty, ...counted.keys()));
-  return Array.from({ length: last - first + 1 }, (_, i) => {
-    const row = counted.get(first + i);
-    const day = new Date((first + i) * dayMs).toISOString().slice(0, 10);
-    return row === undefined
-      ? { day, merged: 0, failed: 0 }
-      : { day, merged: requiredInteger(row, "merged"), failed: requiredInteger(row, "failed") };
+  return rows.map((row) => ({
+    day: requiredInteger(row, "day"),
+    merged: requiredInteger(row, "merged"),
+    failed: requiredInteger(row, "failed"),
+  }));
+}
+
+/** Those days and the quiet ones between, up to today: nobody has use for centuries of nothing before, or for a wrong clock's future. */
+function everyDay(busy: readonly Busy[], since: number, today: number): Statistics["perDay"] {
+  const known = new Map(busy.map((day) => [day.day, day]));
+  const earliest = Math.min(today - longestEmpty, ...busy.map(({ day }) => day));
+  const first = Math.max(since, earliest);
+  return Array.from({ length: Math.max(0, today - first + 1) }, (_, i) => {
+    const { merged, failed } = known.get(first + i) ?? { merged: 0, failed: 0 };
+    return { day: new Date((first + i) * dayMs).toISOString().slice(0, 10), merged, failed };
   });
 }
 
