@@ -41,6 +41,22 @@ export type Report = {
   readonly processes: number;
 };
 
+/** A run that did nothing, so far. */
+export function emptyReport(runId: string, startedAt: number, dryRun: boolean): Report {
+  return {
+    runId,
+    startedAt,
+    finishedAt: startedAt,
+    dryRun,
+    recovered: [],
+    results: [],
+    pushes: [],
+    newlyFailed: 0,
+    allLeased: false,
+    processes: 0,
+  };
+}
+
 /** The document of `run --json`, without its schema number. */
 export function reportJson(report: Report): object {
   return {

@@ -1,12 +1,12 @@
 import { tmpdir } from "node:os";
 import { ulid } from "ulid";
-import { isAlive, self } from "../git/orphans.ts";
 import type { Config } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
 import type { Queue } from "../queue/database.ts";
+import { recordIdle } from "../queue/runs.ts";
 import type { App } from "./context.ts";
-import type { Report } from "./report.ts";
-import { type TickOptions, tick } from "./tick.ts";
+import { emptyReport, type Report } from "./report.ts";
+import { findWork, type TickOptions } from "./work.ts";
 
 /** The world around one tick, as the command line has it. */
 export type World = {
@@ -22,13 +22,23 @@ export type World = {
 
 /** Runs one tick in the real world: clock, randomness, processes. Its value is the report. */
 export async function startTick(world: World, options: TickOptions): Promise<Report> {
-  const runId = ulid(world.now());
+  const { queue, log, dryRun } = world;
+  const startedAt = world.now();
+  const runId = ulid(startedAt);
+  const work = await findWork(queue, options, startedAt);
+  if (work.idle) {
+    if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);
+    log.info("No projects pending merge");
+    return emptyReport(runId, startedAt, dryRun);
+  }
+  // Loaded only now: zx and all that works with git cost an idle tick a third of its time.
+  const [{ tick }, { isAlive, self }] = await Promise.all([import("./tick.ts"), import("../git/orphans.ts")]);
   const app: App = {
-    queue: world.queue,
+    queue,
     config: world.config,
-    log: world.log,
+    log,
     runId,
-    dryRun: world.dryRun,
+    dryRun,
     now: world.now,
     random: Math.random,
     newId: () => ulid(world.now()),
@@ -42,5 +52,5 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
       count: { processes: 0 },
     },
   };
-  return await tick(app, { runId, ...self() }, isAlive, options);
+  return await tick(app, work, { runId, ...self() }, isAlive, options);
 }

@@ -1,28 +1,21 @@
 import { visible } from "../core/describe.ts";
-import { curable, isTrouble } from "../core/reasons.ts";
+import { isTrouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { locateRepository } from "../git/repository.ts";
 import { removeLeftScratches } from "../git/scratch.ts";
-import { type Candidate, findCandidates, lastSweepKey } from "../queue/candidates.ts";
-import { type Debt, debts, openIntents } from "../queue/journal.ts";
+import type { Debt } from "../queue/journal.ts";
 import { LeaseLost, type Owner } from "../queue/leases.ts";
-import { beginRun, endRun, recordIdle } from "../queue/runs.ts";
+import { beginRun, endRun } from "../queue/runs.ts";
 import { activeDirectories, declaredBranches } from "./candidates.ts";
 import type { App } from "./context.ts";
 import { gather, type Ready } from "./gather.ts";
 import { landTarget, pushOwed } from "./landTarget.ts";
 import type { PushReport } from "./push.ts";
 import type { Recovered } from "./recover.ts";
-import { type Report, summary } from "./report.ts";
+import { emptyReport, type Report, summary } from "./report.ts";
 import { settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { openVisits, type Visits } from "./visit.ts";
-
-export type TickOptions = {
-  /** How many projects may be attempted; Infinity for all. */
-  readonly limit: number;
-  /** Only these projects, whatever their backoff; null for all. */
-  readonly only: ReadonlySet<number> | null;
-};
+import type { TickOptions, WorkToDo } from "./work.ts";
 
 /** Tells whether the process of that number that started then still runs. */
 export type IsAlive = (pid: number, pidStart: string) => boolean;
@@ -30,16 +23,15 @@ export type IsAlive = (pid: number, pidStart: string) => boolean;
 /** A lease outlives the run's time limit by this much, for the step that is in hand when it ends. Milliseconds. */
 const leaseMargin = 120_000;
 
-/** One tick: recover what a dead run left, look at what waits, land it, push it and what is owed, write it down. */
-export async function tick(app: App, owner: Owner, isAlive: IsAlive, options: TickOptions): Promise<Report> {
-  const startedAt = app.now();
-  const work = await findWork(app, options, startedAt);
-  const { housekeeping } = work;
-  if (work.idle) {
-    if (!app.dryRun) await recordIdle(app.queue, startedAt, housekeeping);
-    app.log.info("No projects pending merge");
-    return report(app, startedAt, { results: [], newlyFailed: 0 }, [], []);
-  }
+/** One tick that has something to do: recover what a dead run left, look at what waits, land it, push it and what is owed, write it down. */
+export async function tick(
+  app: App,
+  work: WorkToDo,
+  owner: Owner,
+  isAlive: IsAlive,
+  options: TickOptions,
+): Promise<Report> {
+  const { startedAt, housekeeping } = work;
   if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
   const deadline = startedAt + app.config.run.maxRuntimeMs;
   const stop = () => app.now() >= deadline || app.git.signal.aborted;
@@ -108,27 +100,6 @@ function leaseLost(error: unknown): null {
   throw error;
 }
 
-/** Everything that this tick might do, from the database alone: a tick without any starts no git process. */
-async function findWork(app: App, options: TickOptions, now: number) {
-  const found = await findCandidates(app.queue, now);
-  const wanted = (candidate: Candidate) =>
-    options.only === null ? (candidate.known?.nextAttemptAt ?? 0) <= now : options.only.has(candidate.id);
-  const candidates = found.candidates.filter(wanted);
-  const secondLooks = found.secondLooks.filter(
-    (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
-  );
-  const intents = await openIntents(app.queue);
-  const due = await debts(app.queue, now);
-  return {
-    candidates,
-    secondLooks,
-    intents,
-    due,
-    idle: candidates.length + secondLooks.length + intents.length + due.length === 0,
-    housekeeping: { swept: found.swept ? { key: lastSweepKey, overridden: found.overridden } : null },
-  };
-}
-
 /** The ready ones in groups that land together: one repository, one target. In the order of the first of each. */
 function byTarget(ready: readonly Ready[]): Ready[][] {
   const groups = new Map<string, Ready[]>();
@@ -176,10 +147,8 @@ function report(
 ): Report {
   const { results, newlyFailed } = tally;
   return {
-    runId: app.runId,
-    startedAt,
+    ...emptyReport(app.runId, startedAt, app.dryRun),
     finishedAt: app.now(),
-    dryRun: app.dryRun,
     recovered,
     results,
     pushes: pushes.map(({ moved: _, ...push }) => push),
