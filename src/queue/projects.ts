@@ -65,7 +65,7 @@ export function memoryOf(row: Row): Memory {
 }
 
 export const completedAt = (row: Row): number | null => parseCompletion(value(row, "completed_at"));
-export const mergedAt = (row: Row): number | null => parseCompletion(value(row, "merged_at"));
+const mergedAt = (row: Row): number | null => parseCompletion(value(row, "merged_at"));
 
 /** Projects read at once: two statements a page, and any SQLite takes 999 arguments. */
 const pageSize = 500;
