@@ -1,12 +1,16 @@
-import { isTrouble, type Trouble } from "../core/reasons.ts";
+import { visible } from "../core/describe.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import { catchUp } from "../git/catchUp.ts";
 import { type Landed, type PushState, recordAlready } from "../queue/journal.ts";
 import { ambiguousTargets } from "./ambiguous.ts";
-import type { App } from "./context.ts";
+import type { App, Workplace } from "./context.ts";
 import { intentOf, type LandedDetails, landedOf } from "./intent.ts";
 import { land } from "./land.ts";
 import { makePlan, type Plan, type Work } from "./plan.ts";
 import { type PushReport, pushTarget, type TagRef } from "./push.ts";
 import { type Receiver, readReceiver } from "./receiver.ts";
+import { unreadable } from "./sources.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** What came of all the works for one target of one repository. */
@@ -111,7 +115,24 @@ async function landBatch(
       }),
     ];
   });
+  const stale = already.length === 0 ? null : await bringForward(app, place, progress.receiver);
+  if (stale !== null) {
+    miss(
+      works.filter((work) => plan.already.has(work.projectId)),
+      stale,
+    );
+    already.length = 0;
+  }
   progress.landed.push(...already);
+  const { crowded } = progress.receiver;
+  if (crowded !== null) {
+    miss(
+      plan.steps.map((step) => step.work),
+      crowded,
+    );
+    if (lease !== null) await recordAlready(app.queue, lease, already, app.now());
+    return;
+  }
   if (lease === null) {
     progress.landed.push(...intentOf(app, place, plan, details).landed);
     return;
@@ -132,6 +153,24 @@ async function landBatch(
   }
   // git refused the checkout for a reason that was not foreseen. One by one, so that one project does not starve the others.
   for (const work of landing_works) await landBatch(app, visit, [work], details, progress);
+}
+
+/** Work that is in the target without our doing may have left the checkout behind its branch: brought forward, or the reason why not. */
+async function bringForward(app: App, place: Workplace, receiver: Receiver): Promise<Trouble | null> {
+  if (receiver.checkout === null) return null;
+  const { path } = receiver.checkout;
+  const done = await catchUp(app.git, place.scratch, receiver.checkout, place.snapshot.sha256, app.dryRun);
+  if (typeof done !== "string") return unreadable(path, done);
+  if (done === "brought forward")
+    app.log.info(
+      `Brought ${visible(path)} forward to ${visible(shortName(receiver.target))}, which had moved under it`,
+    );
+  return done === "own work"
+    ? held(
+        "dirty_target",
+        `${visible(path)} has fallen behind ${visible(shortName(receiver.target))}, and holds changes of its own: bring it in step (git -C ${visible(path)} status shows both).`,
+      )
+    : null;
 }
 
 /** The receiver once a plan has landed: the next one starts from there. */

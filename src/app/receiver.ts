@@ -22,8 +22,10 @@ export type Receiver = {
   readonly oldTree: string;
   /** A remote that went its own way: to be merged into `base` before any project. */
   readonly takeIn: string | null;
-  /** The working tree that has the target checked out, if any. */
+  /** The working tree that has the target checked out, if any; of several the first, the main one before the linked ones. */
   readonly checkout: LookedAt | null;
+  /** Why nothing can land although the target is known: several checkouts, of which only one could be kept in step. */
+  readonly crowded: Trouble | null;
   readonly remote: Remote | null;
   readonly push: PushOutlook;
   readonly warnings: readonly string[];
@@ -70,7 +72,8 @@ export async function readReceiver(
     baseTree: ref.tree,
     oldTree: ref.tree,
     takeIn: null,
-    checkout: checkout === null ? null : { ...checkout, head: ref.oid },
+    checkout: checkout === null ? null : { path: checkout.path, gitDir: checkout.gitDir, head: ref.oid },
+    crowded: checkout?.crowded ?? null,
     remote,
     warnings: [],
   };
@@ -149,7 +152,10 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
 }
 
 /** Where the target is checked out, with nothing going on there. */
-function findCheckout(place: Workplace, target: string): Omit<LookedAt, "head"> | null | Trouble {
+function findCheckout(
+  place: Workplace,
+  target: string,
+): (Omit<LookedAt, "head"> & Pick<Receiver, "crowded">) | null | Trouble {
   const trees = place.snapshot.worktrees.filter((tree) => tree.present);
   const branch = visible(shortName(target));
   for (const tree of trees) {
@@ -160,12 +166,6 @@ function findCheckout(place: Workplace, target: string): Omit<LookedAt, "head"> 
   const out = trees.filter((tree) => tree.branch === target);
   const [tree] = out;
   if (tree === undefined) return null;
-  if (out.length > 1) {
-    return held(
-      "dirty_target",
-      `${branch} is checked out in ${out.map(({ path }) => visible(path)).join(" and ")}: only one can be kept in step.`,
-    );
-  }
   const operation = operationInProgress(tree.gitDir);
   if (operation !== null) return held("repository_busy", `${visible(tree.path)} is in the middle of ${operation}.`);
   if (indexLocked(tree.gitDir)) {
@@ -174,7 +174,14 @@ function findCheckout(place: Workplace, target: string): Omit<LookedAt, "head"> 
       `another git is at work in ${visible(tree.path)} (or died there and left ${visible(tree.gitDir)}/index.lock).`,
     );
   }
-  return { path: tree.path, gitDir: tree.gitDir };
+  const crowded =
+    out.length === 1
+      ? null
+      : held(
+          "dirty_target",
+          `${branch} is checked out in ${out.map(({ path }) => visible(path)).join(" and ")}: only one can be kept in step.`,
+        );
+  return { path: tree.path, gitDir: tree.gitDir, crowded };
 }
 
 /** The tree of a commit; the failing result when git cannot tell. */

@@ -1,5 +1,6 @@
 import { exactTime, isoTime, visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
+import { shortName } from "../core/target.ts";
 import type { AttemptFacts } from "../queue/attempts.ts";
 import { readAttemptFacts } from "../queue/attempts.ts";
 import type { Queue } from "../queue/database.ts";
@@ -119,7 +120,7 @@ const projectJson = (project: Project): object => ({
   reason: project.reason,
   detail: project.detail,
   push: project.attempt?.push ?? null,
-  target: project.attempt?.target ?? null,
+  target: project.attempt?.target == null ? null : shortName(project.attempt.target),
   mergeCommit: project.attempt?.mergeCommit ?? null,
   backupRef: project.attempt?.backupRef ?? null,
   tag: project.attempt?.tag ?? null,

@@ -76,6 +76,14 @@ export function branchUnderRebase(gitDir: string): string | null {
   return null;
 }
 
+/** Where this working tree's HEAD last was by its own doing: the newest entry of its reflog; null without one. */
+export function lastHead(gitDir: string): string | null {
+  const last = readText(join(gitDir, "logs", "HEAD"))
+    ?.split("\n")
+    .at(-1);
+  return last?.split(" ")[1] ?? null;
+}
+
 /**
  * The branches that this working tree has had checked out, full names, from its HEAD reflog ("checkout: moving from A to B").
  * `committed` holds those among them on which a commit was made here, `any` tells whether one was made at all; a worktree without a

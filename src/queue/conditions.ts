@@ -17,6 +17,7 @@ export const isSettled = "lower(status) = 'completed' AND coalesce(merged_status
 export const queueIndexes = [
   { name: "idx_merged_status", on: "(merged_status)", needs: [] },
   { name: "idx_status_merged", on: "(status, merged_status)", needs: [] },
+  { name: "merge_recent", on: "(merged_status, merged_at)", needs: [] },
   { name: "merge_candidates", on: `(id) WHERE ${isPending}`, needs: [] },
   { name: "merge_completed", on: `(completed_at) WHERE ${isSettled}`, needs: ["completed_at"] },
 ] as const;

@@ -258,7 +258,7 @@ describe("JSON", () => {
       {
         ...{ ...waits, id: 1, name: "web_server", specPath: "/specs/web_server.md", projectPath: "/home/user/web" },
         ...{ mergedStatus: "merge_failed", completedAt: "2023-05-04T10:00:00.000Z", priority: 3, tags: ["critical"] },
-        ...{ reason: "conflict", detail: "src/app.ts", target, attempts: 1, nextAttemptAt: null },
+        ...{ reason: "conflict", detail: "src/app.ts", target: "main", attempts: 1, nextAttemptAt: null },
       },
       {
         ...{
@@ -303,7 +303,7 @@ describe("JSON", () => {
         },
         ...{
           push: id === 6 ? "pending" : "pushed",
-          target,
+          target: "main",
           mergeCommit: String(id).repeat(40),
           attempts: 1,
           nextAttemptAt: null,
