@@ -1,10 +1,19 @@
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { projectName } from "../core/describe.ts";
+import type { GitContext } from "../git/process.ts";
 import { enqueue } from "../queue/enqueue.ts";
 import { flag } from "./argv.ts";
 import { command, type Host } from "./frame.ts";
 import { painter } from "./table.ts";
+
+/** What the remote has now: the proof that it was all for real. */
+async function remoteHistory(context: GitContext, remote: string): Promise<string> {
+  const { git } = await import("../git/process.ts");
+  const args = ["log", "--graph", "--oneline", "--decorate", "--color=never", "main"];
+  return (await git(context, { gitDir: remote, args })).stdout.toString().trimEnd();
+}
 
 export default command({
   name: "demo",
@@ -22,14 +31,19 @@ export default command({
     const { migrate } = await import("../queue/migrate.ts");
     const { openQueue } = await import("../queue/database.ts");
     say("Making a sandbox …");
-    const sandbox = await makeSandbox({
+    const git: GitContext = {
       env: context.env,
       runId: "demo",
       timeoutMs: 60_000,
       signal: context.interruption(),
       cwd: tmpdir(),
       count: { processes: 0 },
-    });
+    };
+    const sandbox = await makeSandbox(git);
+    const names = sandbox.projects.map(({ specPath }) => projectName(specPath));
+    const width = Math.max(...names.map((name) => name.length));
+    const listed = sandbox.projects.map(({ about }, index) => `  ${(names[index] ?? "").padEnd(width)}  ${about}`);
+    context.print(["A project with a bare remote, and five finished projects of its agents:", ...listed].join("\n"));
     try {
       const location = join(sandbox.dir, "task_queue.db");
       const now = context.now().getTime();
@@ -44,9 +58,17 @@ export default command({
       const host: Host = { ...context, env, stdout: process.stdout, stderr: process.stderr };
       const commands = [import("./run.ts"), import("./status.ts"), import("./stats.ts")];
       for (const { default: called } of await Promise.all(commands)) {
+        if (called.name === "status") {
+          say("\n$ git -C origin.git log --graph --oneline --decorate main");
+          context.print(await remoteHistory(git, sandbox.remote));
+        }
         const argv = called.name === "run" ? ["--quiet"] : [];
         say(`\n$ orchestrator-merge ${[called.name, ...argv].join(" ")}`);
-        await called.execute([...argv, "--color", context.color ? "always" : "never"], host, { json: false, verbose: false, printed: false });
+        await called.execute([...argv, "--color", context.color ? "always" : "never"], host, {
+          json: false,
+          verbose: false,
+          printed: false,
+        });
       }
       if (context.args.keep) context.note(`\nThe sandbox is ${sandbox.dir}; its queue: --db ${location}`);
     } finally {
