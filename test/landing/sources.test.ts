@@ -240,15 +240,28 @@ describe("work that may have been left behind", () => {
     expect((await tick(db)).of(1)).toMatchObject({ outcome: "already_merged", mergeCommit: merge, warnings: [] });
   });
 
-  test("fault 13: committed on the target's own branch, as --force allows: nothing reverts it, nothing is committed", async () => {
+  test("fault 13: committed on the target's own branch, as --force allows, it counts as landed and the stale checkout is brought forward", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { same: true });
-    expect(repo.git("status", "--porcelain")).toBe("D  cart-developer.txt"); // the main directory is stale now
+    agent.commit({ "cart.txt": "one\n" });
+    repo.write({ "notes.txt": "mine\n" });
+    expect(repo.git("diff", "--cached", "--name-only")).toBe("cart-developer.txt\ncart.txt"); // the main directory is stale
     const db = await queueOf(repo, spec);
-    const done = await tick(db);
+    expect((await tick(db)).of(1).outcome).toBe("already_merged");
     expect(repo.git("rev-parse", "main")).toBe(agent.head());
-    expect(done.of(1)).toMatchObject({ outcome: "held", reason: "dirty_target" });
-    expect(done.of(1).detail).toContain(agent.path);
-    expect(repo.git("status", "--porcelain")).toBe("D  cart-developer.txt");
+    expect(repo.git("status", "--porcelain")).toBe("?? notes.txt");
+    expect(repo.read("cart.txt")).toBe("one\n");
+    expect(repo.git("for-each-ref", "refs/tags", "refs/heads/backup*")).toBe("");
+  });
+
+  test("fault 13: a stale checkout that holds an edit of the user's is held, and nothing changes", async () => {
+    const repo = makeRepo();
+    const { spec, agent } = withProject(repo, "cart", { same: true });
+    repo.write({ "README.md": "mine\n" });
+    const before = fingerprint(repo.path);
+    const db = await queueOf(repo, spec);
+    expect((await tick(db)).of(1)).toMatchObject({ outcome: "held", reason: "dirty_target" });
+    expect(repo.git("rev-parse", "main")).toBe(agent.head());
+    expect(fingerprint(repo.path)).toEqual(before);
   });
 });
