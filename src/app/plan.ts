@@ -82,12 +82,15 @@ async function blockedSteps(app: App, place: Workplace, plan: Plan): Promise<Map
   if (receiver.checkout === null || plan.tip === receiver.old) return blocked;
   const taken = await remoteChanges(app, place, plan);
   if (isTrouble(taken)) return taken;
-  // What lies on disk is the old tip's version, so for a path that several steps change the first change tells its old side.
-  const first = new Map<string, Change>();
-  for (const change of [...taken, ...steps.flatMap((step) => step.changes)]) {
-    if (!first.has(change.path)) first.set(change.path, change);
+  // What lies on disk is the old tip's version and becomes the new tip's: of a path that several steps change, the old side of the
+  // first change and the new side of the last. (With the first alone, a file that one step edits and the next makes a directory of
+  // looked like a stranger's in the way.)
+  const whole = new Map<string, Change>();
+  for (const { path, ...change } of [...taken, ...steps.flatMap((step) => step.changes)]) {
+    const { oldMode, oldOid } = whole.get(path) ?? change;
+    whole.set(path, { ...change, path, oldMode, oldOid });
   }
-  const changes = [...first.values()];
+  const changes = [...whole.values()];
   const paths = await pathsInTheWay(app.git, place.scratch, receiver.checkout, place.snapshot.sha256, changes);
   if (!Array.isArray(paths)) return unreadable(receiver.checkout.path, paths);
   const set = new Set(paths);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { showPath } from "./paths.ts";
+import { join } from "node:path";
+import { pathIn } from "./paths.ts";
 import { type GitContext, type GitResult, git, gitSession } from "./process.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -101,12 +101,22 @@ export async function copyAttributes(
     .split("\0")
     .map((line) => line.match(/^100\d{3} blob ([0-9a-f]+)\t((?:.*\/)?\.gitattributes)$/s))
     .filter((match) => match !== null);
-  for (const [, oid = "", path = ""] of files) {
-    const blob = await git(context, { gitDir: scratch.gitDir, args: ["cat-file", "blob", oid] });
-    if (blob.code !== 0) return blob;
-    const file = join(dir, showPath(path));
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, blob.stdout);
+  if (files.length === 0) return null;
+  // All in one process: a tree with a dozen of them cost 50 ms with one process each.
+  const input = files.map(([, oid = ""]) => `${oid}\n`).join("");
+  const blobs = await git(context, { gitDir: scratch.gitDir, args: ["cat-file", "--batch"], input });
+  if (blobs.code !== 0) return blobs;
+  let at = 0;
+  for (const [, , path = ""] of files) {
+    // git-cat-file(1), "BATCH OUTPUT": "<oid> blob <size>" LF contents LF.
+    const contents = blobs.stdout.indexOf("\n", at) + 1;
+    const size = Number(blobs.stdout.toString("latin1", at, contents).match(/ blob (\d+)\n$/)?.[1] ?? Number.NaN);
+    if (Number.isNaN(size)) return { ...blobs, code: 1 };
+    at = contents + size + 1;
+    // The path is bytes: read as UTF-8, the attributes of a directory with a latin1 name were lost (found against git merge).
+    const file = pathIn(dir, path);
+    mkdirSync(file.subarray(0, file.lastIndexOf("/")), { recursive: true });
+    writeFileSync(file, blobs.stdout.subarray(contents, contents + size));
   }
   return null;
 }
