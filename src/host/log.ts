@@ -10,7 +10,11 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import type { ConsolaReporter, LogType } from "consola/core";
+import { LogLevels } from "consola/core";
 import { visible } from "../core/describe.ts";
+import type { Stream } from "./voice.ts";
+import { isJournal, speaker, stderrReporter } from "./voice.ts";
 
 /** `notice` is what a person is glad to read: a landing. */
 export type Level = "error" | "warn" | "notice" | "info" | "debug";
@@ -18,16 +22,18 @@ export type Level = "error" | "warn" | "notice" | "info" | "debug";
 /** Where events go. One call is one line, whatever the text holds; no call ever throws. */
 export type Log = { readonly [L in Level]: (text: string) => void };
 
-type Stream = { write(text: string): unknown; readonly isTTY?: boolean };
+type Look = { readonly name: string; readonly sign: string; readonly color: number };
 
-/** The numbers are those of syslog(3), which journald takes from the start of a line. */
-const looks: Readonly<Record<Level, { priority: number; sign: string; color: number }>> = {
-  error: { priority: 3, sign: "✖", color: 31 },
-  warn: { priority: 4, sign: "⚠", color: 33 },
-  notice: { priority: 5, sign: "✔", color: 32 },
-  info: { priority: 6, sign: "ℹ", color: 36 },
-  debug: { priority: 7, sign: "⚙", color: 90 },
+const info: Look = { name: "info", sign: "ℹ", color: 36 };
+/** What a line begins with: in words, and at a terminal. */
+const looks: Partial<Record<LogType, Look>> = {
+  error: { name: "error", sign: "✖", color: 31 },
+  warn: { name: "warn", sign: "⚠", color: 33 },
+  success: { name: "notice", sign: "✔", color: 32 },
+  info,
+  debug: { name: "debug", sign: "⚙", color: 90 },
 };
+const look = (type: LogType): Look => looks[type] ?? info;
 
 /** How many full log files stay beside the current one. */
 const kept = 10;
@@ -36,7 +42,6 @@ const kept = 10;
  * A log to `file` (made with its directory at the first line, so a run that logs nothing leaves nothing) and to `stderr`.
  * Lines less urgent than `level` are dropped; on stderr `quiet` keeps warnings and errors only, `verbose` shows everything.
  * A file that cannot be written is said once, on stderr, and then done without.
- * The terminal look is consola's, which itself takes 30 ms to load: half of an idle run.
  */
 export function openLog(given: {
   readonly file: string;
@@ -51,55 +56,49 @@ export function openLog(given: {
   now(): Date;
 }): Log {
   const { file, maxBytes, stderr } = given;
-  const fileLimit = looks[given.level].priority;
-  const stderrLimit = given.quiet ? looks.warn.priority : given.verbose ? looks.debug.priority : fileLimit;
-  const journal = isJournal(given.env["JOURNAL_STREAM"]);
+  const fileLevel = LogLevels[given.level];
+  const stderrLevel = given.quiet ? LogLevels.warn : given.verbose ? LogLevels.debug : fileLevel;
+  const journal = isJournal(given.env);
   let writable = true;
 
-  const show = (level: Level, text: string): void => {
-    if (looks[level].priority > stderrLimit) return;
-    const { priority, sign, color } = looks[level];
-    if (journal) stderr.write(`<${priority}>${text}\n`);
-    else if (stderr.isTTY !== true) stderr.write(`[${level}] ${text}\n`);
-    else stderr.write(`${given.color ? `\x1b[${color}m${sign}\x1b[39m` : sign} ${text}\n`);
+  const toStderr = stderrReporter(stderr, journal, (type, text) => {
+    const { name, sign, color } = look(type);
+    if (journal) return text;
+    if (stderr.isTTY !== true) return `[${name}] ${text}`;
+    return `${given.color ? `\x1b[${color}m${sign}\x1b[39m` : sign} ${text}`;
+  });
+  const toFile: ConsolaReporter = {
+    log({ type, args }) {
+      if (!writable) return;
+      try {
+        const now = given.now();
+        append(
+          file,
+          `${now.toISOString()} ${look(type).name.toUpperCase().padEnd(6)} ${args.join(" ")}\n`,
+          maxBytes,
+          now,
+        );
+      } catch (error) {
+        writable = false;
+        log.warn(visible(`no log is kept: ${error instanceof Error ? error.message : String(error)}`));
+      }
+    },
   };
-  const keep = (level: Level, text: string): void => {
-    if (!writable || looks[level].priority > fileLimit) return;
-    try {
-      const now = given.now();
-      append(file, `${now.toISOString()} ${level.toUpperCase().padEnd(6)} ${text}\n`, maxBytes, now);
-    } catch (error) {
-      writable = false;
-      show("warn", visible(`no log is kept: ${error instanceof Error ? error.message : String(error)}`));
-    }
-  };
-  const event = (level: Level) => (text: string) => {
-    const line = visible(text);
-    keep(level, line);
-    show(level, line);
-  };
+  const log = speaker(Math.max(fileLevel, stderrLevel), [upTo(fileLevel, toFile), upTo(stderrLevel, toStderr)]);
   return {
-    error: event("error"),
-    warn: event("warn"),
-    notice: event("notice"),
-    info: event("info"),
-    debug: event("debug"),
+    error: (text) => log.error(visible(text)),
+    warn: (text) => log.warn(visible(text)),
+    notice: (text) => log.success(visible(text)),
+    info: (text) => log.info(visible(text)),
+    debug: (text) => log.debug(visible(text)),
   };
 }
 
-/**
- * systemd.exec(5): JOURNAL_STREAM holds device and inode of the stream that goes to the journal; a program compares it with its
- * own stderr, because the variable is inherited by children whose stderr goes elsewhere.
- */
-function isJournal(stream: string | undefined): boolean {
-  if (stream === undefined || stream === "") return false;
-  try {
-    const { dev, ino } = fstatSync(2, { bigint: true });
-    return stream === `${dev}:${ino}`;
-  } catch {
-    return false;
-  }
-}
+const upTo = (limit: number, reporter: ConsolaReporter): ConsolaReporter => ({
+  log(said, context) {
+    if (said.level <= limit) reporter.log(said, context);
+  },
+});
 
 /** Opened anew for every line, so that a file which another process put aside is never written to for long. 30 µs a line. */
 function append(file: string, line: string, maxBytes: number, now: Date): void {

@@ -86,6 +86,13 @@ test("a terminal gets signs, coloured only when colour is wanted", () => {
   expect(look(true)).toBe("\x1b[32m✔\x1b[39m landed\n\x1b[33m⚠\x1b[39m careful\n");
 });
 
+test("lines that are equal are all kept, at once", () => {
+  const { log, file, said } = open();
+  for (let n = 0; n < 20; n++) log.info("again");
+  expect(readFileSync(file, "utf8").match(/again\n/g)).toHaveLength(20);
+  expect(said).toHaveLength(20);
+});
+
 test("a full file is put aside whole, and ten of them are kept", () => {
   const { log, file } = open({ maxBytes: 100 });
   for (let n = 1; n <= 40; n++) log.info(`event ${n}`); // 40 bytes each: two a file
