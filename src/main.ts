@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import type { Output } from "./commands/frame.ts";
+import type { ExitCode } from "./core/errors.ts";
 
 declare const __VERSION__: string;
 
@@ -10,72 +11,26 @@ const output: Output = { json: false, verbose: false, printed: false };
 const stop = new AbortController();
 let interruptible = false;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const [{ commandIndex, readArgs, commonArgs }, { commands }, { exitCode, UserError }] = await Promise.all([
-    import("./commands/argv.ts"),
-    import("./commands/list.ts"),
-    import("./core/errors.ts"),
-  ]);
-  const index = commandIndex(argv);
-  if (index === -1) {
-    const { values } = readArgs(argv, commonArgs, "orchestrator-merge --help");
-    if (values["version"] === true) return printVersion();
-    const { programHelp } = await import("./commands/help.ts");
-    return print(programHelp(commands));
-  }
-  const name = argv[index] ?? "";
-  const rest = argv.toSpliced(index, 1);
-  if (name === "help") return main([...rest, "--help"]);
-  const entry = commands.find((command) => command.name === name);
-  if (entry === undefined) {
-    const { didYouMean } = await import("./host/nearest.ts");
-    const names = commands.map((command) => command.name);
-    throw new UserError(
-      exitCode.usage,
-      `unknown command ${JSON.stringify(name)}.${didYouMean(name, names)}`,
-      "orchestrator-merge --help lists the commands.",
-    );
-  }
-  const flags = beforeTerminator(rest);
-  if (flags.includes("--version")) return printVersion();
-  const command = (await entry.load()).default;
-  if (flags.some((word) => word === "--help" || /^-[qv]*h[qvh]*$/.test(word))) {
-    const { commandHelp } = await import("./commands/help.ts");
-    return print(commandHelp(command));
-  }
-  return command.execute(
-    rest,
-    {
-      env: process.env,
-      cwd: process.cwd(),
-      stdout: process.stdout,
-      stderr: process.stderr,
-      now: () => new Date(),
-      interruption() {
-        interruptible = true;
-        return stop.signal;
-      },
-    },
+async function main(argv: readonly string[]): Promise<ExitCode> {
+  const { runProgram } = await import("./commands/program.ts");
+  const { env, stdout, stderr } = process;
+  const interruption = (): AbortSignal => {
+    interruptible = true;
+    return stop.signal;
+  };
+  return await runProgram(
+    argv,
+    { env, cwd: process.cwd(), stdout, stderr, now: () => new Date(), interruption },
     output,
   );
 }
 
-/** The words that can be flags: those after `--` cannot. */
-function beforeTerminator(argv: readonly string[]): readonly string[] {
-  const end = argv.indexOf("--");
-  return end === -1 ? argv : argv.slice(0, end);
-}
-
-function print(text: string): number {
-  process.stdout.write(`${text}\n`);
-  return 0;
-}
-
-const printVersion = (): number => print(`orchestrator-merge ${version}`);
-
 /** Says what went wrong, on stderr and, with --json, as the one document on stdout. The only place that makes an exit code of an error. */
 async function report(error: unknown): Promise<number> {
-  const { exitCode, UserError } = await import("./core/errors.ts");
+  const [{ exitCode, UserError }, { openVoice }] = await Promise.all([
+    import("./core/errors.ts"),
+    import("./host/voice.ts"),
+  ]);
   let code: number = exitCode.bug;
   let message = `unexpected: ${error instanceof Error ? error.message : String(error)}`;
   let hint = `This is a bug in orchestrator-merge ${version}: please report it with the output of the same command and -v.`;
@@ -85,8 +40,10 @@ async function report(error: unknown): Promise<number> {
     message = `ended by ${stop.signal.reason}.`;
     hint = "The next run goes on from here.";
   }
-  process.stderr.write(`error: ${message}\n       ${hint}\n`);
-  if (output.verbose && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  const { env, stderr } = process;
+  const voice = openVoice({ stderr, env, quiet: false, verbose: output.verbose });
+  voice.error(`${message}\n       ${hint}`);
+  if (error instanceof Error) voice.debug(error.stack);
   if (output.json && !output.printed) {
     process.stdout.write(`${JSON.stringify({ schema: 1, error: { code, message, hint } }, null, 2)}\n`);
   }
@@ -132,11 +89,12 @@ const fail = (error: unknown): void => void report(error).then((code) => process
 
 function start(): void {
   const argv = words();
-  if (argv[0] === "--version" && argv.length === 1) {
-    printVersion();
+  const terminator = argv.indexOf("--");
+  const flags = terminator === -1 ? argv : argv.slice(0, terminator); // words after `--` cannot be flags
+  if (flags.includes("--version")) {
+    process.stdout.write(`orchestrator-merge ${version}\n`);
     return;
   }
-  const flags = beforeTerminator(argv);
   output.json = flags.includes("--json");
   output.verbose = flags.includes("-v") || flags.includes("--verbose");
   watchOutput();

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { BooleanArgDef, StringArgDef } from "citty";
 import { parseDuration } from "../core/durations.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { didYouMean } from "../host/nearest.ts";
@@ -6,17 +7,17 @@ import { didYouMean } from "../host/nearest.ts";
 /** Turns the text of one argument into a value; throws UserError(2). `label` is how the argument is called: `--limit`, `ID`. */
 export type Parse<T> = (text: string, label: string) => T;
 
-export type Flag = { readonly kind: "flag"; readonly about: string; readonly short?: string };
-export type Option<T> = {
-  readonly kind: "option" | "list";
-  readonly value: string;
-  readonly about: string;
+/** citty's definitions of arguments, with what it has no word for: how a value is read, and whether it may be repeated. */
+export type Flag = BooleanArgDef & { readonly type: "boolean"; readonly description: string; readonly alias?: string };
+type Valued<T> = StringArgDef & {
+  readonly type: "string";
+  readonly description: string;
+  readonly valueHint: string;
   readonly parse: Parse<T>;
-  /** `--only 3,4` is `--only 3 --only 4` */
-  readonly split?: string;
 };
-type Single<T> = Option<T> & { readonly kind: "option" };
-type List<T> = Option<T> & { readonly kind: "list" };
+type Single<T> = Valued<T> & { readonly repeats: false };
+/** `split`: with "," `--only 3,4` is `--only 3 --only 4` */
+type List<T> = Valued<T> & { readonly repeats: true; readonly split?: string };
 export type Arg = Flag | Single<unknown> | List<unknown>;
 /** Names are camelCase; on the command line `dryRun` is `--dry-run`. */
 export type Args = Readonly<Record<string, Arg>>;
@@ -39,21 +40,20 @@ export type Values<A extends Args> = {
 };
 
 export const flag = (about: string, short?: string): Flag => ({
-  kind: "flag",
-  about,
-  ...(short === undefined ? {} : { short }),
+  type: "boolean",
+  description: about,
+  ...(short === undefined ? {} : { alias: short }),
 });
 export const option = <T>(value: string, about: string, parse: Parse<T>): Single<T> => ({
-  kind: "option",
-  value,
-  about,
+  type: "string",
+  description: about,
+  valueHint: value,
   parse,
+  repeats: false,
 });
 export const list = <T>(value: string, about: string, parse: Parse<T>, split?: string): List<T> => ({
-  kind: "list",
-  value,
-  about,
-  parse,
+  ...option(value, about, parse),
+  repeats: true,
   ...(split === undefined ? {} : { split }),
 });
 
@@ -125,110 +125,76 @@ export type CommonValues = Values<typeof commonArgs>;
 export type Parsed = { readonly values: Readonly<Record<string, unknown>>; readonly positionals: readonly string[] };
 
 /**
- * The index in `argv` of the command's name: the first word that is neither a common option nor its value; -1 when there
- * is none. citty loses options written before the command (`--db x status`), so this is ours.
+ * Takes the command's name out of `argv`: the first word that is neither a common option nor its value; undefined when there is
+ * none. citty drops the options that stand before a command (`--db x status`); `rest` has them, and what came after the name.
  */
-export function commandIndex(argv: readonly string[]): number {
-  for (const token of tokenize(argv, commonArgs)) {
-    if (token.kind === "positional") return token.index;
-    if (token.kind === "option-terminator" || (token.kind === "option" && !token.known)) return -1;
-  }
-  return -1;
+export function splitCommand(argv: readonly string[]): { readonly name: string | undefined; readonly rest: string[] } {
+  const flags = flagsOf(commonArgs);
+  const first = tokenize(argv, commonArgs).find((token) => token.kind !== "option" || !flags.has(token.name));
+  if (first?.kind !== "positional") return { name: undefined, rest: [...argv] };
+  return { name: first.value, rest: argv.toSpliced(first.index, 1) };
 }
+
+/** Whether `--help` or `-h` is among the words, right or wrong as the others may be. */
+export const wantsHelp = (argv: readonly string[], args: Args): boolean =>
+  tokenize(argv, args).some((token) => token.kind === "option" && token.name === "help");
 
 /**
  * Reads `argv` against `args`. Throws UserError(2) for what is not known, for a missing or an unwanted value, and for
- * what a parser refuses. Of an option given twice the last one counts, as with git.
+ * what a parser refuses. Of an option given twice the last one counts, as with git. citty's own reader (0.2.2) lets unknown
+ * flags pass, gives the last of repeated ones only, takes `--limit --json` for a limit, and throws a TypeError at `--_`.
  */
 export function readArgs(argv: readonly string[], args: Args, helpCommand: string): Parsed {
+  const flags = flagsOf(args);
   const values: Record<string, unknown> = {};
   for (const [name, arg] of Object.entries(args))
-    values[name] = arg.kind === "flag" ? false : arg.kind === "list" ? [] : undefined;
+    values[name] = arg.type === "boolean" ? false : arg.repeats ? [] : undefined;
   const positionals: string[] = [];
   for (const token of tokenize(argv, args)) {
-    if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") {
-      positionals.push(token.value);
-      continue;
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const { rawName, value, inlineValue } = token;
+    const found = flags.get(token.name);
+    if (found === undefined) {
+      const hint = rawName.startsWith("--") ? didYouMean(rawName.slice(2), flags.keys(), "--") : "";
+      throw new UserError(exitCode.usage, `unknown flag ${rawName}.${hint}`, `${helpCommand} lists the flags.`);
     }
-    const arg = token.known ? args[token.name] : undefined;
-    if (arg === undefined) {
-      const hint = token.raw.startsWith("--")
-        ? didYouMean(token.raw.slice(2), Object.keys(args).map(flagName), "--")
-        : "";
-      throw new UserError(exitCode.usage, `unknown flag ${token.raw}.${hint}`, `${helpCommand} lists the flags.`);
-    }
-    const label = `--${flagName(token.name)}`;
-    if (arg.kind === "flag") {
-      if (token.value !== undefined) {
-        throw new UserError(exitCode.usage, `${label} takes no value.`, `Leave out ${JSON.stringify(token.value)}.`);
+    const [name, arg] = found;
+    const label = `--${token.name}`;
+    if (arg.type === "boolean") {
+      if (value !== undefined) {
+        throw new UserError(exitCode.usage, `${label} takes no value.`, `Leave out ${JSON.stringify(value)}.`);
       }
-      values[token.name] = true;
-      continue;
-    }
-    if (token.value === undefined || (!token.inline && isFlag(token.value, args))) {
-      throw new UserError(exitCode.usage, `${label} needs a value.`, `Write ${label} ${arg.value}.`);
-    }
-    if (arg.kind === "option") values[token.name] = arg.parse(token.value, label);
+      values[name] = true;
+    } else if (value === undefined || (!inlineValue && isFlag(value, flags))) {
+      throw new UserError(exitCode.usage, `${label} needs a value.`, `Write ${label} ${arg.valueHint}.`);
+    } else if (!arg.repeats) values[name] = arg.parse(value, label);
     else {
-      const parts = arg.split === undefined ? [token.value] : token.value.split(arg.split);
-      const before = values[token.name];
-      values[token.name] = [
-        ...(Array.isArray(before) ? before : []),
-        ...parts.map((part) => arg.parse(part.trim(), label)),
-      ];
+      const parts = arg.split === undefined ? [value] : value.split(arg.split);
+      const parsed = parts.map((part) => arg.parse(part.trim(), label));
+      const before = values[name];
+      values[name] = Array.isArray(before) ? [...before, ...parsed] : parsed;
     }
   }
   return { values, positionals };
 }
 
-type Token =
-  | { kind: "positional"; index: number; value: string }
-  | { kind: "option-terminator"; index: number }
-  | {
-      kind: "option";
-      index: number;
-      name: string;
-      raw: string;
-      value: string | undefined;
-      inline: boolean;
-      known: boolean;
-    };
+type Flags = ReadonlyMap<string, readonly [name: string, arg: Arg]>;
+
+/** The arguments by their names on the command line. */
+const flagsOf = (args: Args): Flags => new Map(Object.entries(args).map((entry) => [flagName(entry[0]), entry]));
 
 /** node:util's own parser, not strict: its messages are for programmers, and it knows no nearest name. */
-function tokenize(argv: readonly string[], args: Args): Token[] {
-  const names = new Map(Object.keys(args).map((name) => [flagName(name), name]));
+function tokenize(argv: readonly string[], args: Args) {
   const options = Object.fromEntries(
-    Object.entries(args).map(([name, arg]) => [
+    Object.entries(args).map(([name, { type, alias }]) => [
       flagName(name),
-      {
-        type: arg.kind === "flag" ? ("boolean" as const) : ("string" as const),
-        ...(arg.kind === "flag" && arg.short !== undefined ? { short: arg.short } : {}),
-      },
+      typeof alias === "string" ? { type, short: alias } : { type },
     ]),
   );
-  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
-  return tokens.map((token): Token => {
-    if (token.kind !== "option") return token;
-    const name = names.get(token.name);
-    return {
-      kind: "option",
-      index: token.index,
-      name: name ?? token.name,
-      raw: token.rawName,
-      value: token.value,
-      inline: token.inlineValue ?? false,
-      known: name !== undefined,
-    };
-  });
+  return parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true }).tokens;
 }
 
 /** A value that is itself a flag of this command was not meant as one: `--limit --json`. */
-function isFlag(value: string, args: Args): boolean {
-  return (
-    value.startsWith("-") &&
-    Object.keys(args).some((name) => value === `--${flagName(name)}` || value === `-${shortOf(args[name])}`)
-  );
-}
-
-const shortOf = (arg: Arg | undefined): string | undefined => (arg?.kind === "flag" ? arg.short : undefined);
+const isFlag = (value: string, flags: Flags): boolean =>
+  [...flags].some(([flag, [, { alias }]]) => value === `--${flag}` || (alias !== undefined && value === `-${alias}`));

@@ -84,7 +84,7 @@ async function check(context: Here): Promise<ExitCode> {
     return code;
   }
   for (const { sentence, wayOut } of problems) context.print(`${sentence}\n  ${wayOut}`);
-  for (const warning of warnings) context.note(`warning: ${warning}`);
+  for (const warning of warnings) context.warn(warning);
   if (code === exitCode.ok)
     context.print(file === undefined ? "No configuration file, and none is needed." : `${file.path} is right.`);
   return code;

@@ -17,13 +17,16 @@
  * The builders (flag, option, list) and parsers (text, count, countOrAll, projectId, duration, oneOf) are in argv.ts. `run` gives
  * back an exit code, or nothing for 0, and throws UserError for what the person can mend. Import heavy things inside `run`.
  */
+import { visible } from "../core/describe.ts";
 import type { ExitCode } from "../core/errors.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import type { Config } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
 import type { DatabaseChoice } from "../host/paths.ts";
+import type { Stream } from "../host/voice.ts";
+import { openVoice, withStatus } from "../host/voice.ts";
 import type { Args, CommonValues, Positionals, Values } from "./argv.ts";
-import { commonArgs, readArgs } from "./argv.ts";
+import { commonArgs, readArgs, wantsHelp } from "./argv.ts";
 
 /** What the process has around it: handed in by main.ts, made up in tests. */
 export type Host = {
@@ -35,7 +38,6 @@ export type Host = {
   /** From the first call on, SIGINT and SIGTERM abort this signal instead of ending the process; a second one ends it. */
   interruption(): AbortSignal;
 };
-export type Stream = { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
 
 export type Context<A extends Args, P> = {
   readonly args: Values<A>;
@@ -68,17 +70,22 @@ export type Context<A extends Args, P> = {
   printJson(value: object): void;
   /** A remark, to stderr, unless --quiet. */
   note(text: string): void;
+  /** A warning, to stderr, whatever --quiet says. */
+  warn(text: string): void;
+  /** What is in hand, on the last line of a terminal's stderr until the next line of anything; unless --quiet. */
+  progress(step: string): void;
 };
 
 export type Example = readonly [commandLine: string, meaning: string];
 
-/** A command with its types forgotten, as main.ts handles it. */
+/** A command with its types forgotten: what citty and the help are told of it, and how it runs. */
 export type Command = {
   readonly name: string;
   readonly about: string;
   readonly args: Args;
   readonly positionals?: Positionals<unknown>;
   readonly examples: readonly Example[];
+  /** Reads `argv` and runs, or shows the help. Throws UserError. */
   execute(argv: readonly string[], host: Host, output: Output): Promise<ExitCode>;
 };
 
@@ -94,17 +101,29 @@ export function command<const A extends Args, P = unknown>(definition: {
   readonly examples: readonly Example[];
   readonly run: (context: Context<A, P>) => Promise<ExitCode | undefined> | Promise<void>;
 }): Command {
-  return {
+  const helpCommand = `orchestrator-merge ${definition.name} --help`;
+  const all = { ...definition.args, ...commonArgs };
+  const declared: Command = {
     ...definition,
     async execute(argv, host, output) {
-      const helpCommand = `orchestrator-merge ${definition.name} --help`;
-      const parsed = readArgs(argv, { ...definition.args, ...commonArgs }, helpCommand);
+      if (wantsHelp(argv, all)) {
+        const { commandHelp } = await import("./help.ts");
+        host.stdout.write(`${commandHelp(declared)}\n`);
+        return exitCode.ok;
+      }
+      const parsed = readArgs(argv, all, helpCommand);
       // readArgs fills every name of both with what its own parser gave, which is what Values says; a mapped type cannot be proved
       const values = parsed.values as Values<A> & CommonValues;
       const rest = readPositionals(parsed.positionals, definition.positionals, helpCommand);
-      return (await definition.run({ args: values, rest, ...context(values, host, output) })) ?? exitCode.ok;
+      const stderr = withStatus(host.stderr);
+      try {
+        return (await definition.run({ args: values, rest, ...context(values, host, stderr, output) })) ?? exitCode.ok;
+      } finally {
+        stderr.clear();
+      }
     },
   };
+  return declared;
 }
 
 function readPositionals<P>(given: readonly string[], wanted: Positionals<P> | undefined, helpCommand: string): P[] {
@@ -128,19 +147,26 @@ function readPositionals<P>(given: readonly string[], wanted: Positionals<P> | u
   return given.map((word) => wanted.parse(word, wanted.value));
 }
 
-function context(common: CommonValues, host: Host, output: Output): Omit<Context<Args, never>, "args" | "rest"> {
+function context(
+  common: CommonValues,
+  host: Host,
+  stderr: ReturnType<typeof withStatus>,
+  output: Output,
+): Omit<Context<Args, never>, "args" | "rest"> {
   const { env, cwd } = host;
-  const note = (text: string): void => {
-    if (!common.quiet) host.stderr.write(`${text}\n`);
+  const { quiet, verbose } = common;
+  const voice = openVoice({ stderr, env, quiet, verbose });
+  const write = (text: string): void => {
+    output.printed = true;
+    stderr.clear();
+    host.stdout.write(`${text}\n`);
   };
   const loaded = once(async () => {
     const { loadConfig } = await import("../host/config.ts");
     const result = await loadConfig({ flag: common.config, env, cwd });
-    for (const warning of result.warnings) host.stderr.write(`warning: ${warning}\n`);
-    if (common.verbose)
-      note(
-        `config    ${result.file === undefined ? "none, all defaults" : `${result.file.path} (${result.file.source})`}`,
-      );
+    for (const warning of result.warnings) voice.warn(warning);
+    const { file } = result;
+    voice.debug(`config    ${file === undefined ? "none, all defaults" : `${file.path} (${file.source})`}`);
     return result;
   });
   const config = async (): Promise<Config> => (await loaded()).config;
@@ -154,7 +180,7 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
     const configured = value === null ? null : { value, source: sources.get("queue.database") ?? "config" };
     const choice = chooseDatabase({ flag: common.db, env, cwd, configured });
     parseLocation(choice.location); // refuses a URL with a secret in it, before -v shows it
-    if (common.verbose) note(`database  ${choice.location} (${choice.source})`);
+    voice.debug(`database  ${choice.location} (${choice.source})`);
     return choice;
   });
   const log = once(async () => {
@@ -165,18 +191,18 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
       file,
       maxBytes: settings.maxSizeBytes,
       level: settings.level,
-      quiet: common.quiet,
-      verbose: common.verbose,
-      color: wantsColor(common.color, env, host.stderr.isTTY === true),
+      quiet,
+      verbose,
+      color: wantsColor(common.color, env, stderr.isTTY === true),
       env,
-      stderr: host.stderr,
+      stderr,
       now: host.now,
     });
   });
   return {
     json: common.json,
-    quiet: common.quiet,
-    verbose: common.verbose,
+    quiet,
+    verbose,
     color: wantsColor(common.color, env, host.stdout.isTTY === true),
     columns: host.stdout.isTTY === true ? host.stdout.columns : undefined,
     env,
@@ -191,15 +217,15 @@ function context(common: CommonValues, host: Host, output: Output): Omit<Context
     log,
     now: host.now,
     interruption: host.interruption,
-    note,
-    print(text) {
-      output.printed = true;
-      host.stdout.write(`${text}\n`);
+    note: (text) => voice.log(text),
+    warn: (text) => voice.warn(text),
+    progress(step) {
+      if (!quiet) stderr.show(visible(step));
     },
+    print: write,
     printJson(value) {
       if (output.printed) throw new Error("printJson: stdout already has a document");
-      output.printed = true;
-      host.stdout.write(`${JSON.stringify({ schema: 1, ...value }, null, 2)}\n`);
+      write(JSON.stringify({ schema: 1, ...value }, null, 2));
     },
   };
 }

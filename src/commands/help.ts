@@ -67,11 +67,11 @@ function positionalUsage(value: string, min: number, max: number): string {
 
 function options(args: Args): string[] {
   const left = Object.entries(args).map(([name, arg]) => {
-    const short = arg.kind === "flag" && arg.short !== undefined ? `-${arg.short}, ` : "    ";
-    return `${short}--${flagName(name)}${arg.kind === "flag" ? "" : ` ${arg.value}`}`;
+    const short = arg.alias === undefined ? "    " : `-${arg.alias}, `;
+    return `${short}--${flagName(name)}${arg.type === "boolean" ? "" : ` ${arg.valueHint}`}`;
   });
   const longest = Math.min(26, Math.max(...left.map((words) => words.length)));
-  return Object.values(args).flatMap((arg, i) => row(left[i] ?? "", longest, arg.about));
+  return Object.values(args).flatMap((arg, i) => row(left[i] ?? "", longest, arg.description));
 }
 
 const examples = (given: readonly (readonly [string, string])[]): string[] =>

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { bundle, cli, program, run } from "../helpers/cli.ts";
@@ -11,6 +11,7 @@ const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../pac
 const wrong: readonly (readonly [readonly string[], string, string])[] = [
   [["rnu"], 'unknown command "rnu". Did you mean run?', "orchestrator-merge --help lists the commands."],
   [["frobnicate"], 'unknown command "frobnicate".', "orchestrator-merge --help lists the commands."],
+  [["toString"], 'unknown command "toString".', "orchestrator-merge --help lists the commands."],
   [["--jsno"], "unknown flag --jsno. Did you mean --json?", "orchestrator-merge --help lists the flags."],
   [["-x", "status"], "unknown flag -x.", "orchestrator-merge --help lists the flags."],
   [
@@ -24,6 +25,8 @@ const wrong: readonly (readonly [readonly string[], string, string])[] = [
     "orchestrator-merge config --help lists the flags.",
   ],
   [["config", "show", "--__proto__"], "unknown flag --__proto__.", "orchestrator-merge config --help lists the flags."],
+  [["config", "show", "--_"], "unknown flag --_.", "orchestrator-merge config --help lists the flags."],
+  [["--no-_", "config"], "unknown flag --no-_.", "orchestrator-merge --help lists the flags."],
   [["config", "show", "-z"], "unknown flag -z.", "orchestrator-merge config --help lists the flags."],
   [["config", "show", "--config"], "--config needs a value.", "Write --config FILE."],
   [["config", "show", "--config", "--quiet"], "--config needs a value.", "Write --config FILE."],
@@ -218,6 +221,18 @@ describe("config", () => {
     const { stdout } = await cli(["config", "show", ...args], { cwd, env: { ...env, ...variables } });
     expect(stdout.includes("\x1b[")).toBe(colored);
   });
+});
+
+test("in the journal every line of stderr carries its priority", async () => {
+  const directory = temporaryDirectory({ stderr: "" });
+  const stderr = join(directory, "stderr");
+  const { dev, ino } = statSync(stderr, { bigint: true });
+  const env = { HOME: directory, JOURNAL_STREAM: `${dev}:${ino}`, ORCHESTRATOR_MERGE_PUSH_MOD: "off", STDERR: stderr };
+  const { file, args } = program();
+  await run("/bin/sh", ["-c", 'exec 2>>"$STDERR"; "$0" "$@" config check; "$0" "$@" rnu', file, ...args], { env });
+  expect(readFileSync(stderr, "utf8")).toMatch(
+    /^<4>warning: .*\n<3>error: unknown command .*\n<3> {7}orchestrator-merge/,
+  );
 });
 
 test("a reader that leaves is no error", async () => {

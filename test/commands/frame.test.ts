@@ -20,13 +20,19 @@ const args = {
 const ids: Positionals<number> = { value: "ID", about: "projects", parse: projectId, min: 0, max: 3 };
 
 /** Runs a command of these arguments and gives what it saw, and what it wrote. */
-async function see(words: readonly string[], body?: (context: Context<typeof args, number>) => Promise<void>) {
+async function see(
+  words: readonly string[],
+  body?: (context: Context<typeof args, number>) => Promise<void>,
+  isTTY = false,
+) {
   const directory = temporaryDirectory();
-  const written = { stdout: "", stderr: "" };
+  const written = { stdout: "", stderr: "", both: "" };
   const stream = (name: "stdout" | "stderr") => ({
     write(words: string) {
       written[name] += words;
+      written.both += words;
     },
+    isTTY,
   });
   const host: Host = {
     env: { HOME: directory },
@@ -114,6 +120,20 @@ describe("what a command is given", () => {
     };
     expect(await see([], speak)).toMatchObject({ stdout: "result\n", stderr: "remark\n" });
     expect(await see(["-q"], speak)).toMatchObject({ stdout: "result\n", stderr: "" });
+  });
+
+  test("what is in hand is shown at a terminal, and gone before anything else is said", async () => {
+    const work = async ({ note, print, progress }: Context<typeof args, number>) => {
+      progress("one\x07");
+      note("remark");
+      progress("two");
+      print("result");
+      progress("three");
+      throw new Error("broken");
+    };
+    const { both } = await see([], async (context) => work(context).catch(() => {}), true);
+    expect(both).toBe("… one\\x07\r\x1b[Kremark\n… two\r\x1b[Kresult\n… three\r\x1b[K");
+    expect((await see(["-q"], async (context) => work(context).catch(() => {}), true)).both).toBe("result\n");
   });
 
   test("one JSON document, with the schema's number, and never a second", async () => {
