@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { isAncestor } from "../git/ancestry.ts";
-import { fastForward } from "../git/checkout.ts";
+import { fastForward, pathsRefused } from "../git/checkout.ts";
 import { type GitContext, type GitResult, git as runGit } from "../git/process.ts";
 import { publish } from "../git/publish.ts";
 import type { RefChange, RefSession } from "../git/refs.ts";
+import { lastWords } from "../git/remote.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
 import { abandon, type Intent, intend, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
@@ -60,8 +62,10 @@ export async function land(
     if (refusal !== null && !(await arrived(git, gitDir, receiver.target, plan.tip))) {
       // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.
       if (refusal.code === null) return leaveOpen(unreadable(receiver.checkout.path, refusal));
-      if ((await refs.transact(undo(intent))) !== null) return leaveOpen(inTheWay(receiver.checkout.path, []));
-      return await giveUp({ ...inTheWay(receiver.checkout.path, []), output: refusal.transcript }, true);
+      const changes = plan.steps.flatMap((step) => step.changes);
+      const paths = await pathsRefused(git, place.scratch, receiver.checkout, changes);
+      const trouble = { ...inTheWay(receiver.checkout.path, paths), output: refusal.transcript };
+      return (await refs.transact(undo(intent))) === null ? await giveUp(trouble, true) : leaveOpen(trouble);
     }
   }
   const second = await finishRefs(git, refs, gitDir, intent);
@@ -133,8 +137,7 @@ export async function arrived(context: GitContext, gitDir: string, ref: string, 
 }
 
 function refsMoved(result: GitResult): Trouble {
-  const said = result.stderr.trim().split("\n").at(-1) ?? "";
-  return held("repository_busy", `a branch moved while the landing was prepared: ${said}`, {
+  return held("repository_busy", `its refs could not be changed: ${visible(lastWords(result))}`, {
     output: result.transcript,
     transient: true,
   });

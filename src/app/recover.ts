@@ -19,7 +19,7 @@ export type Recovered = {
   readonly repository: string;
   readonly found: "not begun" | "before the checkout" | "before the tags" | "before the record" | "overtaken";
   readonly did: "abandoned" | "finished" | "waits";
-  readonly projects: readonly number[];
+  readonly projects: ReadonlyArray<{ readonly id: number; readonly name: string }>;
 };
 
 /**
@@ -41,7 +41,7 @@ export async function recover(
     done.push({
       landingId: intent.landingId,
       repository: intent.repository,
-      projects: intent.landed.map((landed) => landed.projectId),
+      projects: intent.landed.map(({ projectId, name }) => ({ id: projectId, name })),
       ...outcome,
     });
   }

@@ -19,6 +19,8 @@ export async function settleMisses(
   tally: Tally,
   missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null }>,
 ): Promise<void> {
+  // Told to end: what git could not answer then says nothing of the projects. They are as they were, and looked at next time.
+  if (app.git.signal.aborted) return;
   const misses: Miss[] = [];
   for (const miss of missed) {
     const { candidate, trouble, name, ready } = miss;

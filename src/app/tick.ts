@@ -3,7 +3,7 @@ import { isTrouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { locateRepository } from "../git/repository.ts";
 import { removeLeftScratches } from "../git/scratch.ts";
-import type { Debt } from "../queue/journal.ts";
+import { type Debt, debts } from "../queue/journal.ts";
 import { LeaseLost, type Owner } from "../queue/leases.ts";
 import { beginRun, endRun } from "../queue/runs.ts";
 import { activeDirectories, declaredBranches } from "./candidates.ts";
@@ -69,7 +69,8 @@ export async function tick(
       if (outcome.push !== null) pushes.push(outcome.push);
       await settleGroup(app, tally, group, outcome);
     }
-    for (const debt of app.dryRun ? [] : work.due) {
+    // Read now: what a killed run had landed and recovery recorded is owed too.
+    for (const debt of app.dryRun ? [] : await debts(app.queue, app.now())) {
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
       const push = await payDebt(app, visits, debt);
@@ -125,8 +126,11 @@ async function recoverRepository(app: App, visits: Visits, path: string): Promis
     );
     return [];
   }
-  for (const one of visit.recovered)
+  for (const one of visit.recovered) {
     app.log.info(`Recovered landing ${one.landingId} in ${visible(path)}: died ${one.found}, ${one.did}`);
+    if (one.did !== "finished") continue;
+    for (const { id, name } of one.projects) app.log.notice(`Successfully merged project ${id}: ${visible(name)}`);
+  }
   return visit.recovered;
 }
 

@@ -117,12 +117,14 @@ async function openWorkplace(
 ): Promise<Workplace | GitResult> {
   const snapshot = await readSnapshot(app.git, repository);
   if ("transcript" in snapshot) return snapshot;
+  const scratch = makeScratch(snapshot, trusted);
+  // A transaction is never cut short by a signal: half a landing is worse than a second more.
+  const uninterrupted = { ...app.git, signal: new AbortController().signal };
   return {
     snapshot,
-    scratch: makeScratch(snapshot, trusted),
+    scratch,
     trusted,
-    // A transaction is never cut short by a signal: half a landing is worse than a second more.
-    refs: openRefs({ ...app.git, signal: new AbortController().signal }, repository.commonDir, "orchestrator-merge"),
+    refs: openRefs(uninterrupted, scratch.gitDir, repository.commonDir, "orchestrator-merge"),
     declaredBranches,
     borrowed: false,
   };

@@ -1,6 +1,7 @@
 import type { Report, Result } from "../app/report.ts";
 import { count as counted, span, visible } from "../core/describe.ts";
 import { type ExitCode, exitCode } from "../core/errors.ts";
+import { shortName } from "../core/target.ts";
 import type { Log } from "../host/log.ts";
 import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
@@ -90,9 +91,15 @@ function progressLine(on: boolean) {
 
 /** The report for a person: a line a project, then the sum. */
 function describe(report: Report, paint: Paint): string {
-  const lines = report.results.map((result) => line(result, report.dryRun, paint));
+  const lines = report.recovered.map(({ did, projects }) => {
+    const names = projects.map(({ id, name }) => `${id} ${visible(name)}`).join(", ");
+    return `↻ a killed run's landing was ${did}${names === "" ? "" : `: ${names}`}`;
+  });
+  lines.push(...report.results.map((result) => line(result, report.dryRun, paint)));
   for (const push of report.pushes) {
-    if (push.state !== "pushed") lines.push(`   push ${push.state}: ${visible(push.detail ?? "")}`);
+    const where = paint("faint", visible(push.repository));
+    if (push.state !== "pushed") lines.push(`   push ${push.state}: ${visible(push.detail ?? "")} ${where}`);
+    else if (report.results.length === 0) lines.push(`   pushed ${visible(shortName(push.target))} ${where}`);
   }
   if (lines.length === 0) return report.dryRun ? "Nothing would land." : "Nothing to do.";
   const of = (outcome: Result["outcome"]) => report.results.filter((result) => result.outcome === outcome).length;

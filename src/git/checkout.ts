@@ -69,6 +69,29 @@ export async function fastForward(context: GitContext, tree: LookedAt, tip: stri
   return result.code === 0 ? null : result;
 }
 
+/**
+ * Those of `changes` that git may have had in mind when it refused to bring a working tree forward, for a person to look at: what
+ * differs from HEAD in the index or on disk, or else what is marked assume-unchanged or skip-worktree (no status shows that).
+ */
+export async function pathsRefused(
+  context: GitContext,
+  scratch: Scratch,
+  tree: LookedAt,
+  changes: readonly Change[],
+): Promise<string[]> {
+  const changed = new Set(changes.map((change) => change.path));
+  const dirty = await uncommittedIn(context, scratch, tree, false);
+  const paths = Array.isArray(dirty) ? dirty.map((entry) => entry.path).filter((path) => changed.has(path)) : [];
+  if (paths.length > 0) return paths;
+  const listed = await git(context, { gitDir: tree.gitDir, args: ["ls-files", "-v", "-z"] });
+  // git-ls-files(1), -t and -v: "S" is skip-worktree, a small letter assume-unchanged; then a space and the path.
+  const marked = listed.stdout
+    .toString("latin1")
+    .split("\0")
+    .filter((line) => /^[Sa-z] /.test(line));
+  return marked.map((line) => line.slice(2)).filter((path) => changed.has(path));
+}
+
 /** Something that is not ours stands where a new path must go: a file there, or a file where a directory must be. */
 function occupied(root: string, path: string, leaving: ReadonlySet<string>): boolean {
   const parts = path.split("/");

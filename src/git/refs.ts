@@ -17,15 +17,19 @@ export type RefSession = {
 const sessionLimit = 3_600_000;
 
 /**
- * One `git update-ref --stdin` in the real repository for as many transactions as a landing needs; started when first used.
- * `reason` goes into the reflogs. A failed transaction ends git: the next one starts another.
+ * One `git update-ref --stdin` on the refs of the repository `commonDir` for as many transactions as a landing needs; started when
+ * first used. `reason` goes into the reflogs. A failed transaction ends git: the next one starts another.
+ *
+ * It runs in `gitDir`, a directory whose HEAD is on no branch of the repository, as a linked worktree would. Measured on 2.39: with
+ * the real one, `verify` of the branch that HEAD is on wrote "old -> 0000000" into the user's HEAD reflog, and HEAD@{1} led elsewhere.
  */
-export function openRefs(context: GitContext, gitDir: string, reason: string): RefSession {
+export function openRefs(context: GitContext, gitDir: string, commonDir: string, reason: string): RefSession {
   let session: ReturnType<typeof gitSession> | null = null;
   return {
     async transact(changes) {
       session ??= gitSession(context, {
         gitDir,
+        env: { GIT_COMMON_DIR: commonDir },
         args: ["update-ref", "--stdin", "-z", "-m", reason],
         timeoutMs: sessionLimit,
       });

@@ -123,6 +123,9 @@ export async function push(
   return { kind: "pushed" };
 }
 
+/** Rejections that are no rule of the remote's but trouble it had: tried again like any failure. */
+const passing = /lock|failed to update ref|unpacker error|unable to|missing necessary objects|internal/i;
+
 // git-push(1), "OUTPUT" with --porcelain: "<flag>\t<from>:<to>\t<summary>", flag "!" for a ref that was not pushed. The summaries are
 // untranslated strings of git's protocol ("[rejected] (fetch first)", "[remote rejected] (pre-receive hook declined)").
 function classify(result: GitResult): PushResult {
@@ -136,7 +139,7 @@ function classify(result: GitResult): PushResult {
     (summary) => !summary.includes("atomic push failed") && !summary.includes("atomic transaction failed"),
   );
   if (own.some((summary) => summary.startsWith("[rejected]"))) return { kind: "moved" };
-  if (own.some((summary) => summary.startsWith("[remote rejected]") && !/lock|failed to update ref/i.test(summary))) {
+  if (own.some((summary) => summary.startsWith("[remote rejected]") && !passing.test(summary))) {
     const said = result.stderr
       .split("\n")
       .filter((line) => line.startsWith("remote: "))

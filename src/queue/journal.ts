@@ -1,6 +1,6 @@
 import type { Queue, Transaction } from "./database.ts";
 import { demandLease, type Lease } from "./leases.ts";
-import { integer, requiredText, text } from "./rows.ts";
+import { integer, requiredInteger, requiredText, text } from "./rows.ts";
 
 /** The verbs of a landing's life in the database. Times are unix milliseconds. Every write demands the lease. */
 
@@ -29,6 +29,7 @@ export type Landed = {
 export type Intent = {
   readonly landingId: string;
   readonly runId: string;
+  readonly createdAt: number;
   readonly repository: string;
   readonly target: string;
   readonly base: string;
@@ -72,6 +73,9 @@ export type Miss = {
   } | null;
 };
 
+/** SQL: the row's error message, unless it is one that we wrote. */
+const withoutOurError = "CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END";
+
 /** S0: says what is about to happen to a repository, before git is touched. */
 export async function intend(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
   await queue.write(async (tx) => {
@@ -99,13 +103,22 @@ export async function intend(queue: Queue, lease: Lease, intent: Intent, now: nu
 export async function record(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
-    await tx.run("UPDATE merge_landing SET state = 'recorded', closed_at = ? WHERE landing_id = ?", [now, intent.landingId]);
+    await tx.run("UPDATE merge_landing SET state = 'recorded', closed_at = ? WHERE landing_id = ?", [
+      now,
+      intent.landingId,
+    ]);
     for (const landed of intent.landed) {
       await recordLanded(tx, lease.runId, landed, intent.landingId, intent.push.state, now);
     }
     const { state } = intent.push;
     if (state !== "none" && state !== "off") {
-      await writePush(tx, intent.repository, intent.target, { state, detail: intent.push.detail, failures: 0, nextAt: null }, now);
+      await writePush(
+        tx,
+        intent.repository,
+        intent.target,
+        { state, detail: intent.push.detail, failures: 0, nextAt: null },
+        now,
+      );
     }
   });
 }
@@ -139,6 +152,7 @@ export async function openIntents(queue: Queue, repository: string | null = null
     return {
       landingId: requiredText(row, "landing_id"),
       runId: requiredText(row, "run_id"),
+      createdAt: requiredInteger(row, "created_at"),
       repository: requiredText(row, "repository"),
       target: requiredText(row, "target"),
       base: requiredText(row, "base"),
@@ -163,7 +177,7 @@ export async function recordMisses(queue: Queue, runId: string, misses: readonly
       const keep = miss.outcome === "held" && (miss.mergedStatus === null || miss.mergedStatus === "pending_merge");
       if (!keep) {
         const changed = await tx.run(
-          "UPDATE project_queue SET merged_status = ?, error_message = ? WHERE id = ? AND merged_status IS ?",
+          `UPDATE project_queue SET merged_status = ?, error_message = coalesce(?, ${withoutOurError}) WHERE id = ? AND merged_status IS ?`,
           [
             status,
             miss.outcome === "merge_failed" ? `Merge failed: ${miss.reason}: ${miss.detail}` : null,
@@ -232,7 +246,7 @@ async function recordLanded(
 ): Promise<void> {
   await tx.run(
     `UPDATE project_queue SET merged_status = 'merged', merged_at = ?,
-       error_message = CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END WHERE id = ?`,
+       error_message = ${withoutOurError} WHERE id = ?`,
     [Math.floor(now / 1000), landed.projectId],
   );
   await tx.run(
