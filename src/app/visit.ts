@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { GitResult } from "../git/process.ts";
 import { openRefs } from "../git/refs.ts";
@@ -124,7 +125,7 @@ async function openWorkplace(
     snapshot,
     scratch,
     trusted,
-    refs: openRefs(uninterrupted, scratch.gitDir, repository.commonDir, "orchestrator-merge"),
+    refs: openRefs(uninterrupted, join(scratch.gitDir, "refs-of"), repository.commonDir, "orchestrator-merge"),
     declaredBranches,
     borrowed: false,
   };

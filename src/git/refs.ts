@@ -1,3 +1,5 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type GitContext, type GitResult, gitSession } from "./process.ts";
 
 /** One change of a ref, each a compare-and-swap: there is no forced one. */
@@ -20,19 +22,22 @@ const sessionLimit = 3_600_000;
  * One `git update-ref --stdin` on the refs of the repository `commonDir` for as many transactions as a landing needs; started when
  * first used. `reason` goes into the reflogs. A failed transaction ends git: the next one starts another.
  *
- * It runs in `gitDir`, a directory whose HEAD is on no branch of the repository, as a linked worktree would. Measured on 2.39: with
- * the real one, `verify` of the branch that HEAD is on wrote "old -> 0000000" into the user's HEAD reflog, and HEAD@{1} led elsewhere.
+ * It runs in `gitDir`, made here like a linked worktree's, whose HEAD is on no branch of the repository. Measured on 2.39: in the real
+ * one, `verify` of the branch that HEAD is on wrote "old -> 0000000" into the user's HEAD reflog, and HEAD@{1} led elsewhere.
  */
 export function openRefs(context: GitContext, gitDir: string, commonDir: string, reason: string): RefSession {
   let session: ReturnType<typeof gitSession> | null = null;
+  const open = () => {
+    // gitrepository-layout(5), "commondir". GIT_COMMON_DIR would not do: the store of refs goes by the file alone.
+    mkdirSync(gitDir, { recursive: true });
+    writeFileSync(join(gitDir, "HEAD"), "ref: refs/orchestrator/nowhere\n");
+    writeFileSync(join(gitDir, "commondir"), `${commonDir}\n`);
+    const args = ["update-ref", "--stdin", "-z", "-m", reason];
+    return gitSession(context, { gitDir, args, timeoutMs: sessionLimit });
+  };
   return {
     async transact(changes) {
-      session ??= gitSession(context, {
-        gitDir,
-        env: { GIT_COMMON_DIR: commonDir },
-        args: ["update-ref", "--stdin", "-z", "-m", reason],
-        timeoutMs: sessionLimit,
-      });
+      session ??= open();
       const commands = changes.map(commandOf).join("");
       const answer = await session.ask(`start\0${commands}prepare\0commit\0`, (output) =>
         output.toString("latin1").endsWith("commit: ok\n"),
