@@ -48,7 +48,7 @@ export type Context<A extends Args, P> = {
   readonly verbose: boolean;
   /** whether stdout takes colour: --color, then NO_COLOR, FORCE_COLOR, then whether it is a terminal */
   readonly color: boolean;
-  /** the width of the terminal, or undefined when stdout is none */
+  /** the width of the terminal, or undefined when stdout is none or does not know */
   readonly columns: number | undefined;
   readonly env: Host["env"];
   readonly cwd: string;
@@ -204,7 +204,7 @@ function context(
     quiet,
     verbose,
     color: wantsColor(common.color, env, host.stdout.isTTY === true),
-    columns: host.stdout.isTTY === true ? host.stdout.columns : undefined,
+    columns: (host.stdout.isTTY === true && host.stdout.columns) || undefined,
     env,
     cwd,
     configFlag: common.config,

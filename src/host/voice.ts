@@ -64,7 +64,7 @@ export function withStatus(stream: Stream) {
     show(step: string): void {
       if (stream.isTTY !== true) return;
       clear();
-      stream.write(`… ${step.slice(0, (stream.columns ?? 80) - 3)}`);
+      stream.write(`… ${step.slice(0, (stream.columns || 80) - 3)}`);
       shown = true;
     },
   };

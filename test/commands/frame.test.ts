@@ -33,6 +33,7 @@ async function see(
       written.both += words;
     },
     isTTY,
+    columns: 0, // as a terminal has it that was told no size
   });
   const host: Host = {
     env: { HOME: directory },
@@ -134,6 +135,11 @@ describe("what a command is given", () => {
     const { both } = await see([], async (context) => work(context).catch(() => {}), true);
     expect(both).toBe("… one\\x07\r\x1b[Kremark\n… two\r\x1b[Kresult\n… three\r\x1b[K");
     expect((await see(["-q"], async (context) => work(context).catch(() => {}), true)).both).toBe("result\n");
+  });
+
+  test("a terminal that was told no size has no width", async () => {
+    const { stdout } = await see([], async ({ columns, print }) => print(`${columns}`), true);
+    expect(stdout).toBe("undefined\n");
   });
 
   test("one JSON document, with the schema's number, and never a second", async () => {
