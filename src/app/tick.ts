@@ -13,6 +13,7 @@ import { landTarget, pushOwed } from "./landTarget.ts";
 import type { PushReport } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
+import { retire } from "./retention.ts";
 import { settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { openVisits, type Visits } from "./visit.ts";
 import type { TickOptions, WorkToDo } from "./work.ts";
@@ -75,6 +76,10 @@ export async function tick(
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
       const push = await payDebt(app, visits, debt);
       if (push !== null) pushes.push(push);
+    }
+    for (const visit of visits.all()) {
+      if (stop()) break;
+      await retire(app, visit).catch(leaseLost);
     }
   } finally {
     await visits.end();

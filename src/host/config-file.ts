@@ -71,12 +71,12 @@ function syntaxProblem(error: TomlError, file: ConfigFile): Problem {
   };
 }
 
-/** Almost 25 days: a longer setTimeout of Node fires at once. All durations here are limits, so nobody can tell the difference. */
+/** Almost 25 days: a longer setTimeout of Node fires at once. All durations that `ms` reads are limits, so nobody can tell the difference. */
 const longestTimer = 2 ** 31 - 1;
 
 /** The file's names and units become the program's. Paths are seen from the file's directory, those of variables from the current one. */
 function effective(raw: RawConfig, path: (key: string, value: string) => string, rules: readonly Rule[]): Config {
-  const { queue, run, merge, push, tag, log } = raw;
+  const { queue, run, merge, push, tag, backup, log } = raw;
   const d = defaults;
   const ms = (text: string | undefined, otherwise: number): number =>
     text === undefined ? otherwise : Math.min(parseDuration(text) ?? otherwise, longestTimer);
@@ -109,6 +109,7 @@ function effective(raw: RawConfig, path: (key: string, value: string) => string,
       timeoutMs: ms(push?.timeout, d.push.timeoutMs),
     },
     tag: { mode: tag?.mode ?? d.tag.mode },
+    backup: { keepMs: parseDuration(backup?.keep ?? "") ?? d.backup.keepMs },
     log: {
       file: log?.file === undefined ? null : path("log.file", log.file),
       level: log?.level ?? d.log.level,

@@ -86,6 +86,7 @@ export const configSchema = z.strictObject({
     timeout: optional(duration()),
   }),
   tag: section({ mode: optional(oneOf("push", "local", "off")) }),
+  backup: section({ keep: optional(duration()) }),
   log: section({
     file: optional(filled("the path of a file")),
     level: optional(oneOf("error", "warn", "info", "debug")),
@@ -101,7 +102,6 @@ export type RawConfig = z.infer<typeof configSchema>;
 
 /** Keys by table that the documentation names and this version cannot act on: refused, because ignoring them would be a lie. */
 export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
-  ["backup", ["keep"]],
   ["gate", ["command", "timeout", "env"]],
   ["resolver", ["commands", "timeout"]],
   ["notify", ["on", "slack", "webhook", "email"]],

@@ -11,7 +11,7 @@ export type Setting = {
 
 /** Every effective setting, in the order of the documentation. Paths to secrets are shown, secrets are never among the values. */
 export function listSettings({ config, sources }: LoadedConfig): Setting[] {
-  const { queue, run, merge, push, tag, log } = config;
+  const { queue, run, merge, push, tag, backup, log } = config;
   const values: readonly (readonly [string, Setting["value"]])[] = [
     ["queue.database", queue.database],
     ["queue.auth_token_file", queue.authTokenFile],
@@ -31,6 +31,7 @@ export function listSettings({ config, sources }: LoadedConfig): Setting[] {
     ["push.diverged", push.diverged],
     ["push.timeout", formatDuration(push.timeoutMs)],
     ["tag.mode", tag.mode],
+    ["backup.keep", formatDuration(backup.keepMs)],
     ["log.file", log.file],
     ["log.level", log.level],
     ["log.max_size", formatSize(log.maxSizeBytes)],

@@ -32,6 +32,8 @@ export type Config = {
     readonly timeoutMs: number;
   };
   readonly tag: { readonly mode: "push" | "local" | "off" };
+  /** how long backup branches and proofs of landings stay */
+  readonly backup: { readonly keepMs: number };
   readonly log: {
     /** null: beside the database */
     readonly file: string | null;
@@ -55,6 +57,7 @@ export const defaults: Config = {
   },
   push: { mode: "auto", remote: "origin", unpublished: "withhold", diverged: "merge", timeoutMs: 60_000 },
   tag: { mode: "push" },
+  backup: { keepMs: 14 * 86_400_000 },
   log: { file: null, level: "info", maxSizeBytes: 10_000_000 },
   rules: [],
 };

@@ -47,6 +47,8 @@ diverged = "hold"
 timeout = "2m"
 [tag]
 mode = "local"
+[backup]
+keep = "30d"
 [log]
 file = "logs/own.log"
 level = "debug"
@@ -87,10 +89,11 @@ test("every key is read, in its own unit, with paths seen from the file", async 
     },
     push: { mode: "off", remote: "upstream", unpublished: "push", diverged: "hold", timeoutMs: 120_000 },
     tag: { mode: "local" },
+    backup: { keepMs: 30 * 86_400_000 },
     log: { file: join(here.flag, "../logs/own.log"), level: "debug", maxSizeBytes: 1_000_000 },
   });
   expect(rules.map(({ set, source }) => ({ set, source }))).toEqual([
-    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 29" },
+    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 31" },
   ]);
 });
 
@@ -147,7 +150,7 @@ describe("what is wrong is said with its line", () => {
     ],
     ['[merge]\nstrategy = "octopus"', '2: [merge] strategy does not take "octopus".'],
     ["\n[gate]\nnonsense = 1", "2: [gate] belongs to a feature that this version does not have yet."],
-    ['[backup]\nkeep = "14d"', "1: [backup] belongs to a feature that this version does not have yet."],
+    ["[backup]\nkeep = 14", "2: [backup] keep does not take 14."],
     ["[resolver]", "1: [resolver] belongs to a feature that this version does not have yet."],
     ["[notify]", "1: [notify] belongs to a feature that this version does not have yet."],
     ...["approval = true", 'window = {from = "9:00"}', 'strategy = "ff"', "gate = {}", 'after = ["x"]'].map((key) => [
@@ -229,8 +232,8 @@ describe("variables override the file", () => {
   });
 
   test("what is not built is refused, what is no setting is a warning", async () => {
-    expect(await problems("", { ORCHESTRATOR_MERGE_BACKUP_KEEP: "14d" })).toEqual([
-      "ORCHESTRATOR_MERGE_BACKUP_KEEP belongs to a feature that this version does not have yet.",
+    expect(await problems("", { ORCHESTRATOR_MERGE_GATE_TIMEOUT: "5m" })).toEqual([
+      "ORCHESTRATOR_MERGE_GATE_TIMEOUT belongs to a feature that this version does not have yet.",
     ]);
     const env = { ORCHESTRATOR_MERGE_RUN_BACH_SIZE: "3", ORCHESTRATOR_MERGE_BASE: "x", ORCHESTRATOR_MERGE_RUN: "y" };
     expect((await loadConfig(place("", env))).warnings).toEqual([

@@ -41,7 +41,9 @@ describe("fault 22: what a landing left behind, after [backup] keep,", () => {
     await age(db, 15);
     expect(await busyTick(repo, db)).toEqual([]);
     expect(repo.git("tag").split("\n")).toContain(tags);
-    expect(logOf(db).filter((line) => line.includes("Removed 1 backup branch and 1 proof of landings"))).toHaveLength(1);
+    expect(logOf(db).filter((line) => line.includes("Removed 1 backup branch and 1 proof of landings"))).toHaveLength(
+      1,
+    );
     expect(repo.git("fsck", "--no-dangling")).toBe("");
   });
 
