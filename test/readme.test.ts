@@ -221,7 +221,7 @@ describe("fault 37: the units", () => {
     const [install = ""] = blocks("README.md", "sh").filter((block) => block.startsWith("install "));
     expect(install).toContain(" ~/.local/bin/orchestrator-merge\n");
     expect(unit("service")).toMatch(/^ExecStart=%h\/\.local\/bin\/orchestrator-merge run$/m);
-    expect(unit("service")).toMatch(/^SuccessExitStatus=4 75$/m);
+    expect(unit("service")).toMatch(/^SuccessExitStatus=4 75 143$/m);
     expect(unit("service")).toMatch(/^Type=oneshot$/m);
   });
 
