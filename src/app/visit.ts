@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { visible } from "../core/describe.ts";
+import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { GitResult } from "../git/process.ts";
 import { openRefs } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
@@ -60,6 +61,13 @@ export function openVisits(
     if ("transcript" in place) {
       if (lease !== null) await releaseLease(app.queue, lease);
       return unreadable(repository.topLevel ?? repository.commonDir, place);
+    }
+    if (place.snapshot.refStorage !== "files") {
+      await close({ repository, place, lease, recovered: [] });
+      return failed(
+        "not_a_repository",
+        `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${visible(place.snapshot.refStorage)} format, which this version does not read: git refs migrate --ref-format=files.`,
+      );
     }
     if (left.length === 0 || lease === null) return { repository, place, lease, recovered: [] };
     app.progress(`recovering ${repository.topLevel ?? repository.commonDir}`);

@@ -10,6 +10,8 @@ export type Snapshot = {
   readonly bare: boolean;
   readonly shallow: boolean;
   readonly sha256: boolean;
+  /** How refs are stored; the HEAD files that worktrees are read from say the truth only with "files" (git 2.45 has "reftable"). */
+  readonly refStorage: string;
   /** Full ref name -> what it points at. Only refs/heads, refs/remotes and refs/orchestrator; tags are never read. */
   readonly refs: ReadonlyMap<string, Ref>;
   readonly worktrees: readonly Worktree[];
@@ -60,6 +62,7 @@ export async function readSnapshot(context: GitContext, repository: Repository):
     bare,
     shallow: hasContent(join(repository.commonDir, "shallow")),
     sha256: value("extensions.objectformat") === "sha256",
+    refStorage: value("extensions.refstorage") ?? "files",
     refs: parseRefs(references.stdout.toString()),
     worktrees: listWorktrees(repository, bare),
     config,
