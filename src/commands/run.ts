@@ -27,8 +27,7 @@ export default command({
     const { args, json } = context;
     const config = await context.config();
     const maxRuntimeMs = args.maxRuntime ?? config.run.maxRuntimeMs;
-    const face = progressLine(!json && !context.quiet && process.stderr.isTTY === true);
-    const log = args.dryRun ? silent : face.under(await context.log());
+    const log = args.dryRun ? silent : await context.log();
     const only = args.only.length === 0 ? null : new Set(args.only);
     // Named projects are all wanted.
     const ordinary = only === null ? config.run.batchSize : Number.POSITIVE_INFINITY;
@@ -44,11 +43,10 @@ export default command({
           signal: context.interruption(),
           dryRun: args.dryRun,
           now: () => context.now().getTime(),
-          progress: face.show,
+          progress: context.progress,
         },
         { limit, only },
       );
-      face.clear();
       if (json) {
         const { reportJson } = await import("../app/report.ts");
         context.printJson(reportJson(report));
@@ -60,34 +58,6 @@ export default command({
 });
 
 const silent: Log = { error: () => {}, warn: () => {}, notice: () => {}, info: () => {}, debug: () => {} };
-
-/** What is in hand, on one line of a terminal's stderr that the next line of anything takes the place of. */
-function progressLine(on: boolean) {
-  const clear = () => {
-    if (on) process.stderr.write("\r\x1b[K");
-  };
-  return {
-    clear,
-    show(step: string) {
-      if (on) process.stderr.write(`\r\x1b[K… ${visible(step).slice(0, (process.stderr.columns ?? 80) - 3)}`);
-    },
-    /** The log, with the line out of its way. */
-    under(log: Log): Log {
-      const cleared = (say: (text: string) => void) => (text: string) => {
-        clear();
-        say(text);
-      };
-      const { error, warn, notice, info, debug } = log;
-      return {
-        error: cleared(error),
-        warn: cleared(warn),
-        notice: cleared(notice),
-        info: cleared(info),
-        debug: cleared(debug),
-      };
-    },
-  };
-}
 
 /** The report for a person: a line a project, then the sum. */
 function describe(report: Report, paint: Paint): string {
