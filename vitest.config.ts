@@ -15,6 +15,7 @@ const slow = [
   "test/landing/**/*.test.ts",
   "test/crash/**/*.test.ts",
   "test/differential/**/*.test.ts",
+  "test/readme.test.ts",
 ];
 
 const shared = { plugins: [unitFiles], extends: true as const };

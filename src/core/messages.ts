@@ -28,7 +28,12 @@ export function mergeMessage(merge: { role: string; name: string; projectId: num
   ].join("\n");
 }
 
-export function tagMessage(tag: { name: string; projectId: number; attemptId: string; roles: readonly string[] }): string {
+export function tagMessage(tag: {
+  name: string;
+  projectId: number;
+  attemptId: string;
+  roles: readonly string[];
+}): string {
   return [
     `Integration of ${visible(tag.name)} (${tag.roles.map(visible).join(", ")})`,
     "",

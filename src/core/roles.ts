@@ -2,7 +2,11 @@
 
 const order = ["developer", "tester", "project-manager", "testrunner", "orchestrator"];
 
-const aliases: Readonly<Record<string, string>> = { pm: "project-manager", "test-runner": "testrunner", projectmanager: "project-manager" };
+const aliases: Readonly<Record<string, string>> = {
+  pm: "project-manager",
+  "test-runner": "testrunner",
+  projectmanager: "project-manager",
+};
 
 /** A role's name without its spelling variants: `project_manager`, `PM` and `project-manager` are one. */
 export function canonicalRole(name: string): string {
