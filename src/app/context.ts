@@ -1,3 +1,4 @@
+import { withoutLocalDrivers } from "../git/drivers.ts";
 import type { GitContext } from "../git/process.ts";
 import type { RefSession } from "../git/refs.ts";
 import type { Scratch } from "../git/scratch.ts";
@@ -37,3 +38,8 @@ export type Workplace = {
   /** True once the scratch reads another repository's objects too (separate clones, a fetched remote). */
   borrowed: boolean;
 };
+
+/** The context for git processes that run in a checkout: the programs that the repository itself names only if a rule trusts it. */
+export function inCheckout(context: GitContext, place: Workplace): GitContext {
+  return place.trusted ? context : withoutLocalDrivers(context, place.snapshot.config);
+}

@@ -10,7 +10,7 @@ import { lastWords } from "../git/remote.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
 import { abandon, type Intent, intend, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
-import type { App, Workplace } from "./context.ts";
+import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
 import { unreadable } from "./sources.ts";
@@ -38,7 +38,7 @@ export async function land(
   await intend(app.queue, lease, intent, app.now());
   const { refs } = place;
   // From here to the record nothing may be cut short half-way: each step has its own limit, a signal is obeyed after the last.
-  const git = uninterrupted(app.git);
+  const git = inCheckout(uninterrupted(app.git), place);
   const giveUp = async (trouble: Trouble, checkoutRefused = false): Promise<Landing> => {
     await abandon(app.queue, lease, intent.landingId, app.now());
     return { trouble, checkoutRefused };

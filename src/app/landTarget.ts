@@ -4,7 +4,7 @@ import { shortName } from "../core/target.ts";
 import { catchUp } from "../git/catchUp.ts";
 import { type Landed, type PushState, recordAlready } from "../queue/journal.ts";
 import { ambiguousTargets } from "./ambiguous.ts";
-import type { App, Workplace } from "./context.ts";
+import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails, landedOf } from "./intent.ts";
 import { land } from "./land.ts";
 import { makePlan, type Plan, type Work } from "./plan.ts";
@@ -159,7 +159,13 @@ async function landBatch(
 async function bringForward(app: App, place: Workplace, receiver: Receiver): Promise<Trouble | null> {
   if (receiver.checkout === null) return null;
   const { path } = receiver.checkout;
-  const done = await catchUp(app.git, place.scratch, receiver.checkout, place.snapshot.sha256, app.dryRun);
+  const done = await catchUp(
+    inCheckout(app.git, place),
+    place.scratch,
+    receiver.checkout,
+    place.snapshot.sha256,
+    app.dryRun,
+  );
   if (typeof done !== "string") return unreadable(path, done);
   if (done === "brought forward")
     app.log.info(

@@ -9,8 +9,10 @@ import { showPath } from "../git/paths.ts";
 import { type Change, putBack } from "../git/trees.ts";
 import type { Chain, Tip } from "./chain.ts";
 import { containment, past } from "./contained.ts";
+import type { App } from "./context.ts";
 import type { Already, Work } from "./plan.ts";
 import { type Head, unreadable } from "./sources.ts";
+import { untrustedConflict } from "./untrusted.ts";
 
 /** One project merged onto a tip: a commit a head; none when an earlier project of the chain has brought its work. */
 export type Merged = {
@@ -37,9 +39,12 @@ export async function mergeProject(
       return failed("unrelated_histories", `${visible(head.role)}'s work shares no history with ${target}.`);
     }
     if (result.kind === "conflict") {
-      const isKept = picomatch([...app.config.merge.keepTarget], { dot: true });
-      const paths = result.paths.filter((path) => !isKept(showPath(path)));
-      if (paths.length > 0) return await conflict(chain, inside.landing, head, paths);
+      const isKept = keptBy(app.config);
+      const paths = result.paths.filter((path) => !isKept(path));
+      if (paths.length > 0) {
+        const suspect = await untrustedConflict(app, place, merged.tip.tree, paths);
+        return suspect ?? (await conflict(chain, inside.landing, head, paths));
+      }
     } else if (result.tree === merged.tip.tree && inside.unsure) {
       const sure = await containment(app, place, merged.tip.commit, work, true);
       if (isTrouble(sure)) return sure;
@@ -112,6 +117,12 @@ async function conflict(chain: Chain, heads: readonly Head[], head: Head, paths:
   return failed("conflict", detail, { conflicts: paths.map(showPath) });
 }
 
+/** Tells the paths (byte strings) that stay as the target has them. */
+export function keptBy(config: App["config"]): (path: string) => boolean {
+  const isKept = picomatch([...config.merge.keepTarget], { dot: true });
+  return (path) => isKept(showPath(path));
+}
+
 /** In a merged tree the target's side of the agents' own files wins: absent stays absent. */
 async function keepTargets(
   chain: Chain,
@@ -120,8 +131,8 @@ async function keepTargets(
 ): Promise<{ tree: string; changes: Change[]; kept: string[] } | Trouble> {
   const changes = await chain.differ.diff(before, tree);
   if (changes === null) return held("repository_busy", "git could not compare two trees.", { transient: true });
-  const isKept = picomatch([...chain.app.config.merge.keepTarget], { dot: true });
-  const kept = changes.filter((change) => isKept(showPath(change.path)));
+  const isKept = keptBy(chain.app.config);
+  const kept = changes.filter(({ path }) => isKept(path));
   if (kept.length === 0) return { tree, changes, kept: [] };
   const settled = await putBack(chain.app.git, chain.place.scratch, tree, kept);
   if (typeof settled !== "string") return unreadable("a merged tree", settled);

@@ -9,7 +9,7 @@ import { pendingPrefix } from "../git/snapshot.ts";
 import { openDiffer } from "../git/trees.ts";
 import { abandon, type Intent, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
-import type { App, Workplace } from "./context.ts";
+import { type App, inCheckout, type Workplace } from "./context.ts";
 import { arrived, finishRefs, undo } from "./land.ts";
 import { treeOf } from "./receiver.ts";
 
@@ -107,6 +107,7 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
 async function advance(app: App, place: Workplace, intent: Intent): Promise<"gone" | Trouble | null> {
   const tree = place.snapshot.worktrees.find((one) => one.path === intent.checkout && one.branch === intent.target);
   if (tree === undefined) return "gone";
+  const git = inCheckout(app.git, place);
   const looked = { path: tree.path, gitDir: tree.gitDir, head: intent.base };
   const differ = openDiffer(app.git, place.scratch);
   const trees = await Promise.all([treeOf(app, place, intent.base), treeOf(app, place, intent.tip)]);
@@ -114,7 +115,7 @@ async function advance(app: App, place: Workplace, intent: Intent): Promise<"gon
   const changes = typeof before === "string" && typeof after === "string" ? await differ.diff(before, after) : null;
   await differ.close();
   if (changes === null) return stuck(intent, "git could not compare the two commits");
-  const arrivedThere = await indexArrived(app.git, looked, intent.tip, changes);
+  const arrivedThere = await indexArrived(git, looked, intent.tip, changes);
   if (typeof arrivedThere !== "boolean") return stuck(intent, "its index could not be read");
   if (arrivedThere) {
     const moved = await place.refs.transact([
@@ -122,10 +123,10 @@ async function advance(app: App, place: Workplace, intent: Intent): Promise<"gon
     ]);
     return moved === null ? null : stuck(intent, "its branch could not be moved");
   }
-  const users = await putCheckoutBack(app.git, looked, place.snapshot.sha256, changes);
+  const users = await putCheckoutBack(git, looked, place.snapshot.sha256, changes);
   if (!Array.isArray(users)) return stuck(intent, "its files could not be put back");
   if (users.length > 0) return stuck(intent, `${listPaths(users)} there is neither the old version nor the new one`);
-  return (await fastForward(app.git, looked, intent.tip)) === null ? null : "gone";
+  return (await fastForward(git, looked, intent.tip)) === null ? null : "gone";
 }
 
 /** The lock files that this landing's git processes may have left when they were killed. A Trouble when one is somebody else's. */

@@ -13,6 +13,8 @@ export type GitContext = {
   readonly signal: AbortSignal;
   /** Where git processes run: never a directory that an agent can write. */
   readonly cwd: string;
+  /** Settings for every process, on top of the common ones. */
+  readonly config?: ReadonlyArray<readonly [string, string]>;
   /** Counts the processes started; the cost of a tick is a promise, so it is measured. */
   readonly count: { processes: number };
 };
@@ -71,7 +73,7 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
     context.env,
     context.runId,
     { GIT_DIR: call.gitDir, ...(call.workTree === undefined ? {} : { GIT_WORK_TREE: call.workTree }), ...call.env },
-    call.config,
+    [...(context.config ?? []), ...(call.config ?? [])],
   );
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
