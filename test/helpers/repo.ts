@@ -95,14 +95,29 @@ function tree(path: string): Tree {
  * clone that is thrown away), `unborn` without a commit. The user of its local configuration is Pat User.
  */
 export function makeRepo(
-  options: { dir?: string; name?: string; branch?: string; files?: Files; bare?: boolean; unborn?: boolean } = {},
+  options: {
+    dir?: string;
+    name?: string;
+    branch?: string;
+    files?: Files;
+    bare?: boolean;
+    unborn?: boolean;
+    format?: "sha256";
+  } = {},
 ): Repo {
   const dir = options.dir ?? temporaryDirectory();
   const path = join(dir, options.name ?? "shop");
   const branch = options.branch ?? "main";
   mkdirSync(path, { recursive: true });
   const repo = { ...tree(path), dir };
-  repo.git("init", "-q", "-b", branch, ...(options.bare ? ["--bare"] : []));
+  repo.git(
+    "init",
+    "-q",
+    "-b",
+    branch,
+    ...(options.bare ? ["--bare"] : []),
+    `--object-format=${options.format ?? "sha1"}`,
+  );
   repo.git("config", "user.name", "Pat User");
   repo.git("config", "user.email", "pat@example.com");
   if (options.unborn) return repo;
@@ -262,3 +277,17 @@ export function writeFiles(dir: string, files: Files): void {
 
 /** Whether anything is at `path`. */
 export const isThere = (path: string): boolean => existsSync(path);
+
+/**
+ * An environment in which `git` is a script that runs `script` (with git's arguments in "$@") and then the real git. For doing something
+ * at an exact moment, and for counting.
+ */
+export function gitWrapper(dir: string, script: string): { readonly PATH: string } {
+  const path = process.env["PATH"] ?? "";
+  const real = path
+    .split(":")
+    .map((part) => join(part, "git"))
+    .find((file) => existsSync(file));
+  writeFiles(join(dir, "wrapped"), { git: { program: `#!/bin/sh\n${script}\nexec ${real} "$@"\n` } });
+  return { PATH: `${join(dir, "wrapped")}:${path}` };
+}
