@@ -3,7 +3,7 @@ import { visible } from "./describe.ts";
 /** Names and messages that end up in repositories. They are public: people grep for them. */
 
 /** `20261122-153012`, from unix milliseconds, UTC. */
-export function compactTime(at: number): string {
+function compactTime(at: number): string {
   return new Date(at).toISOString().slice(0, 19).replaceAll(/[-:]/g, "").replace("T", "-");
 }
 

@@ -28,7 +28,7 @@ export function locateRepository(path: string): Repository | null {
 }
 
 /** The git directory behind `<dir>/.git`, a directory or a `gitdir:` file; null when it is neither or leads nowhere. */
-export function gitDirOf(dir: string): string | null {
+function gitDirOf(dir: string): string | null {
   const dotGit = join(dir, ".git");
   try {
     if (statSync(dotGit).isDirectory()) return isGitDir(dotGit) ? realpathSync(dotGit) : null;
@@ -42,7 +42,7 @@ export function gitDirOf(dir: string): string | null {
 }
 
 /** What a `.git` file points at, as written; null when it is no such file. */
-export function readGitFile(file: string): string | null {
+function readGitFile(file: string): string | null {
   const stat = lstatSync(file);
   // A fifo or a huge file planted under this name must not hold us up.
   if (!stat.isFile() || stat.size > 65_536) return null;

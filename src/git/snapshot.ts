@@ -76,7 +76,7 @@ export function headOf(snapshot: Snapshot, worktree: Worktree): string | null {
 }
 
 /** True when a repository has been cut off (git clone --depth): merge bases may lie beyond the cut. */
-export function hasContent(file: string): boolean {
+function hasContent(file: string): boolean {
   try {
     return readFileSync(file).length > 0;
   } catch {
