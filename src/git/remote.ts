@@ -66,7 +66,8 @@ export async function fetchBranch(
       "--no-recurse-submodules",
       "--upload-pack=git-upload-pack",
       remote.fetchUrl,
-      `${branch}:refs/remotes/fetched`,
+      // The + is for this ref of the scratch alone: a second branch of the repository does not descend from the first.
+      `+${branch}:refs/remotes/fetched`,
     ],
     timeoutMs,
   });
