@@ -40,7 +40,8 @@ export async function chain(
   const stamp = stampOf(place, at);
   const differ = openDiffer(app.git, place.scratch);
   const expected = works.reduce((sum, work) => sum + work.heads.length, 0);
-  const mergers = attributedMergers(app, place, receiver, expected);
+  const checkout = receiver.base === receiver.old ? (receiver.checkout?.path ?? null) : null;
+  const mergers = attributedMergers(app, place, checkout, expected);
   const steps: Step[] = [];
   const out = new Map<number, Trouble>();
   const already = new Map<number, Already>();
@@ -76,12 +77,17 @@ export async function chain(
 }
 
 /**
- * A merger that always goes by the tip's attributes: only the target's are right. A checkout of the target has them; else they are
+ * A merger that always goes by the tip's attributes: only the target's are right. A `checkout` of the first tip has them; else they are
  * copied from the tree, and again whenever a step has changed them.
  */
-function attributedMergers(app: App, place: Workplace, receiver: Receiver, expected: number) {
+export function attributedMergers(
+  app: Pick<App, "git">,
+  place: Pick<Workplace, "scratch">,
+  checkout: string | null,
+  expected: number,
+) {
   let merger: Merger | null = null;
-  let directory = receiver.base === receiver.old ? (receiver.checkout?.path ?? null) : null;
+  let directory = checkout;
   const close = async () => {
     await merger?.close();
     merger = null;

@@ -105,9 +105,9 @@ async function isMerge(app: App, place: Workplace, commit: string): Promise<bool
  * The tip's tree with what `brought` did done again: a three-way merge whose base is its first parent's tree. Said with three commits
  * made up for it, because `merge-tree --merge-base` came only with git 2.40. Null when it conflicts: the target has moved past it.
  */
-async function broughtBack(
-  app: App,
-  place: Workplace,
+export async function broughtBack(
+  app: Pick<App, "git">,
+  place: Pick<Workplace, "scratch" | "snapshot">,
   merger: Merger,
   tip: { tree: string },
   brought: string,

@@ -17,6 +17,7 @@ export const commands: readonly Entry[] = [
   entry("Landing", "add", "enqueue a finished project by hand", () => import("./add.ts")),
   entry("Looking", "status", "the queue: what waits, is held, failed, landed", () => import("./status.ts")),
   entry("Looking", "stats", "success rate, time to land, history", () => import("./stats.ts")),
+  entry("Looking", "audit", "prove from git what says merged", () => import("./audit.ts")),
   entry("Setting up", "migrate", "make or update the queue database", () => import("./migrate.ts")),
   entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),
   entry("Setting up", "demo", "try everything on a sandbox", () => import("./demo.ts")),

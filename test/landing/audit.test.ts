@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { onQueue, queueOf, rowOf, type Settings, tick, waitsOver } from "../helpers/landing.ts";
+import { onQueue, queueOf, rowOf, type Settings, tick } from "../helpers/landing.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
 import {
   colleague,
@@ -29,30 +29,28 @@ const document = z.strictObject({
   wrong: z.array(entry),
 });
 
-/** Runs the audit as a script and as a person, which must agree, and gives what they said. */
+/** Runs the audit as a script would. */
 async function audit(db: string, args: readonly string[] = [], settings: Settings = {}) {
-  const json = await onQueue(db, ["audit", "--json", ...args], settings);
-  const text = await onQueue(db, ["audit", ...args], settings);
-  const read = document.parse(JSON.parse(json.stdout));
-  expect([json.stderr, text.stderr]).toEqual(["", ""]);
-  expect(json.code).toBe(read.wrong.length > 0 ? 4 : 0);
-  expect(text.code).toBe(json.code);
-  for (const { id, what } of read.wrong)
-    expect(text.stdout).toMatch(new RegExp(`^❌ ${id} .*: ${escaped(what)}$`, "m"));
-  const next = text.stdout.split("\n").filter((line) => line.startsWith("     "));
-  expect(next).toHaveLength(read.wrong.length);
+  const { code, stdout, stderr } = await onQueue(db, ["audit", "--json", ...args], settings);
+  const read = document.parse(JSON.parse(stdout));
+  expect([code, stderr]).toEqual([read.wrong.length > 0 ? 4 : 0, ""]);
   return {
     ...read,
-    text: text.stdout,
-    /** the commands that it recommends */
-    next: next.map((line) => line.trim()),
     /** what is wrong, ids of commits left out */
-    said: read.wrong.map(({ what }) => what.replaceAll(/\b[0-9a-f]{10}\b/g, "ID")),
-    doubts: read.unproved.map(({ what, why }) => `${what}: ${why}`.replaceAll(/\b[0-9a-f]{10}\b/g, "ID")),
+    said: read.wrong.map(({ what }) => withoutIds(what)),
+    doubts: read.unproved.map(({ what, why }) => withoutIds(`${what}: ${why}`)),
   };
 }
 
-const escaped = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+const withoutIds = (text: string) => text.replaceAll(/\b[0-9a-f]{10}\b/g, "ID");
+
+/** Runs it as a person would: what it prints, and the commands that it recommends. */
+async function told(db: string, args: readonly string[] = []): Promise<{ text: string; next: string[] }> {
+  const { stdout: text, code, stderr } = await onQueue(db, ["audit", ...args]);
+  const next = text.split("\n").flatMap((line) => line.match(/^ {5}(\S.*)$/)?.[1] ?? []);
+  expect([code, stderr]).toEqual([next.length > 0 ? 4 : 0, ""]);
+  return { text, next };
+}
 
 type Landing = {
   readonly repo: Repo;
@@ -80,27 +78,19 @@ async function clean(db: string, proved: number, settings: Settings = {}): Promi
   expect(await audit(db, [], settings)).toMatchObject({ checked: proved, proved, wrong: [], unproved: [] });
 }
 
-/** Runs a command that the audit recommends, as a person who pastes it. */
-async function follow(db: string, command: string): Promise<void> {
-  const words = command.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
-  const [program, ...args] = words;
-  if (program === "orchestrator-merge") {
-    expect(args.slice(-3, -1)).toEqual(["--db", db]);
-    expect((await onQueue(db, [...args.slice(0, -3), ...args.slice(-1)])).code).toBe(0);
-    await waitsOver(db);
-    return;
+/** Runs the commands that the audit recommends, as a person who pastes them. */
+async function follow({ db, repo }: Pick<Landing, "db" | "repo">): Promise<void> {
+  const { next } = await told(db);
+  expect(next).not.toEqual([]);
+  for (const command of next) {
+    const [program, ...words] = command.match(/'[^']*'|\S+/g)?.map((word) => word.replaceAll("'", "")) ?? [];
+    if (program === "git") repo.git(...words);
+    else {
+      expect([program, ...words]).toEqual(["orchestrator-merge", "retry", "--db", db, "1"]);
+      expect((await onQueue(db, ["retry", "1"])).code).toBe(0);
+    }
   }
-  const [, directory = "", ...rest] = args;
-  expect(program).toBe("git");
-  gitIn(directory)(...rest);
 }
-
-const gitIn = (directory: string) => makeRepoAt(directory).git;
-const makeRepoAt = (path: string): Tree => ({ ...makeRepo(), path, git: runIn(path) });
-const runIn =
-  (path: string) =>
-  (...args: string[]) =>
-    makeRepo().git("-C", path, ...args);
 
 /** Puts a commit made by hand in the place of a landing, everywhere: in the branch, the tag, the proof and the queue. */
 async function replaceMerge(landing: Landing, tree: string, parents: readonly string[]): Promise<string> {
@@ -156,7 +146,7 @@ describe("what is true is proved", () => {
     );
     expect(done.of(4).mergeCommit).toBe(done.of(3).mergeCommit);
     await clean(db, 4);
-    expect((await audit(db)).text).toBe("4 proved, 0 not provable, 0 wrong (4 projects)\n");
+    expect((await told(db)).text).toBe("4 proved, 0 not provable, 0 wrong (4 projects)\n");
   });
 
   test("and nothing changes by it: no row, no ref, no object, no file", async () => {
@@ -197,7 +187,11 @@ describe("what is true is proved", () => {
     await clean(db, 2);
   });
 
-  test("in a bare repository, in one with sha256, and with two targets", async () => {
+  test.each(["bare", "sha256"])("in a repository that is %s", async (kind) => {
+    await landed(makeRepo(kind === "bare" ? { bare: true } : { format: "sha256" }));
+  });
+
+  test("of two targets, whose branches on the remote have both moved on", async () => {
     const repo = makeRepo();
     const remote = withRemote(repo);
     repo.git("push", "-q", "origin", "main:staging");
@@ -238,15 +232,13 @@ describe("what is true is proved", () => {
       });
       const env = { PATH: `${repo.dir}/bin:/usr/bin:/bin` };
       expect((await onQueue(db, ["audit"], { env })).stdout).toContain(`${projects} proved`);
-      return makeRepo().git("hash-object", `${repo.dir}/count`) && countLines(repo);
+      return (repo.read("../count") ?? "").trim().split("\n").length;
     };
     const [few, many] = [await processes(2), await processes(12)];
     expect(few).toBeGreaterThan(5);
     expect(many).toBe(few);
   });
 });
-
-const countLines = (repo: Repo) => (repo.read("../count") ?? "").trim().split("\n").length;
 
 describe("what cannot be proved is said, and is not wrong", () => {
   test("rows that somebody else wrote", async () => {
@@ -258,7 +250,7 @@ describe("what cannot be proved is said, and is not wrong", () => {
     expect(new Set(found.unproved.map(({ why }) => why))).toEqual(
       new Set(["not ours: cannot be proved (somebody else wrote it into the row)"]),
     );
-    expect(found.text).toMatch(/^❔ 1, 2, 3: could not prove .* not ours: cannot be proved/);
+    expect((await told(db)).text).toMatch(/^❔ 1, 2, 3: could not prove .* not ours: cannot be proved/);
   });
 
   test("a row that we failed and somebody wrote merged into", async () => {
@@ -360,10 +352,11 @@ describe("what is wrong is found, and ends with 4:", () => {
   test("a target that was put back; retry lands it again", async () => {
     const { repo, db } = await landed();
     repo.git("reset", "-q", "--hard", "main~1");
-    const found = await audit(db);
-    expect(found.said).toEqual(["main does not contain its merge ID, nor developer's ID"]);
-    expect(found.text).toMatch(/^0 proved, 0 not provable, 1 wrong/m);
-    await follow(db, found.next[0] ?? "");
+    expect((await audit(db)).said).toEqual(["main does not contain its merge ID, nor developer's ID"]);
+    const { text } = await told(db);
+    expect(text).toMatch(/^❌ 1 cart: main does not contain its merge [0-9a-f]{10}, nor developer's [0-9a-f]{10}$/m);
+    expect(text).toMatch(/^0 proved, 0 not provable, 1 wrong \(1 project\)$/m);
+    await follow({ db, repo });
     expect((await tick(db)).of(1).outcome).toBe("merged");
     await clean(db, 1);
   });
@@ -395,7 +388,7 @@ describe("what is wrong is found, and ends with 4:", () => {
     repo.git("-c", "revert.reference=true", "revert", "--no-edit", "-m", "1", merge);
     expect(repo.git("log", "-1", "--format=%B")).not.toContain(merge);
     expect((await audit(db)).said).toEqual(found.said);
-    await follow(db, found.next[0] ?? "");
+    await follow({ db, repo });
     expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged" });
     expect(repo.show("cart-developer.txt", "main")).toBe("done");
     await clean(db, 1);
@@ -426,9 +419,10 @@ describe("what is wrong is found, and ends with 4:", () => {
     const landing = await landed();
     const { repo, merge } = landing;
     await replaceMerge(landing, treeWith(repo, merge, { "cart-developer.txt": null }), [`${merge}^1`, `${merge}^2`]);
-    const found = await audit(landing.db);
-    expect(found.said).toEqual(["ID is not the merge of its two sides: another version of cart-developer.txt"]);
-    await follow(landing.db, found.next[0] ?? "");
+    expect((await audit(landing.db)).said).toEqual([
+      "ID is not the merge of its two sides: another version of cart-developer.txt",
+    ]);
+    await follow(landing);
   });
 
   test("an evil merge that drops work of the target's, or slips something in", async () => {
@@ -487,19 +481,18 @@ describe("what is wrong is found, and ends with 4:", () => {
 
   test("a tag that is gone, moved, or not annotated; the command puts it back", async () => {
     const { repo, db, merge, tag } = await landed();
-    const told: string[] = [];
+    const said: string[] = [];
     for (const damage of [
       ["-d", tag],
       ["-f", "-a", "-m", "x", tag, "main~1"],
       ["-f", tag, merge],
     ]) {
       repo.git("tag", ...damage);
-      const found = await audit(db);
-      told.push(...found.said);
-      await follow(db, found.next[0] ?? "");
+      said.push(...(await audit(db)).said);
+      await follow({ db, repo });
       await clean(db, 1);
     }
-    expect(told).toEqual([
+    expect(said).toEqual([
       `its tag ${tag} is gone`,
       `its tag ${tag} is at ID, not at its merge ID`,
       `its tag ${tag} is not annotated`,
@@ -510,12 +503,11 @@ describe("what is wrong is found, and ends with 4:", () => {
     const { repo, db, merge, base, backup, proof } = await landed();
     repo.git("update-ref", backup, merge);
     repo.git("update-ref", proof, base);
-    const found = await audit(db);
-    expect(found.said).toEqual([
+    expect((await audit(db)).said).toEqual([
       `its backup branch ${backup.replace("refs/heads/", "")} is at ID, not at ID, the target before it`,
       `${proof} is at ID, not at ID`,
     ]);
-    for (const command of found.next) await follow(db, command);
+    await follow({ db, repo });
     expect(refsOf(repo)[proof]).toBe(merge);
   });
 
@@ -525,9 +517,8 @@ describe("what is wrong is found, and ends with 4:", () => {
     const { db, tag } = await landed(repo);
     const base = repo.git("rev-parse", "main~1");
     remote.git("update-ref", "refs/heads/main", base);
-    const back = await audit(db);
-    expect(back.said).toEqual(["origin's main does not contain its merge ID, though it was pushed"]);
-    await follow(db, back.next[0] ?? "");
+    expect((await audit(db)).said).toEqual(["origin's main does not contain its merge ID, though it was pushed"]);
+    await follow({ db, repo });
     await clean(db, 1);
     remote.git("update-ref", "-d", "refs/heads/main");
     expect((await audit(db)).said).toEqual(["origin has no branch main, though it was pushed"]);
@@ -557,7 +548,7 @@ describe("what is wrong is found, and ends with 4:", () => {
     const found = await audit(db);
     expect(found).toMatchObject({ checked: 3, proved: 1 });
     expect([found.wrong.map(({ id }) => id), found.unproved.map(({ id }) => id)]).toEqual([[2], [3]]);
-    expect(found.text).toMatch(/^1 proved, 1 not provable, 1 wrong \(3 projects\)$/m);
+    expect((await told(db)).text).toMatch(/^1 proved, 1 not provable, 1 wrong \(3 projects\)$/m);
   });
 });
 
@@ -573,13 +564,13 @@ describe("--since", () => {
     const all = await audit(db, ["--since", "4d"]);
     expect(all).toMatchObject({ checked: 2, proved: 1, wrong: [{ id: 1 }] });
     expect(all.since).not.toBeNull();
-    expect(all.text).toContain("(2 projects, last 4d)");
+    expect((await told(db, ["--since", "4d"])).text).toContain("(2 projects, last 4d)");
     await sql(db, "UPDATE project_queue SET merged_at = merged_at - 86400 * 9");
-    expect((await audit(db, ["--since", "2d"])).text).toBe("No project was merged in that time.\n");
+    expect((await told(db, ["--since", "2d"])).text).toBe("No project was merged in that time.\n");
   });
 
   test("of a queue without anything merged", async () => {
     const db = await queueOf(makeRepo());
-    expect((await audit(db)).text).toBe("No project says merged.\n");
+    expect((await told(db)).text).toBe("No project says merged.\n");
   });
 });

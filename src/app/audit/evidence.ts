@@ -1,0 +1,159 @@
+import { revList } from "../../git/ancestry.ts";
+import { entriesOf, lookUp, type Marked, readMarked } from "../../git/marked.ts";
+import type { Change } from "../../git/trees.ts";
+import type { RecordedLanding } from "../../queue/audit.ts";
+import type { App, Workplace } from "../context.ts";
+import { saying } from "./finding.ts";
+import { type Comparison, openRecomputer } from "./recompute.ts";
+
+/** What git says of one target branch, as far as the rows that name it have something to do with it. */
+export type Evidence = {
+  /** Full name. */
+  readonly target: string;
+  readonly tip: string;
+  readonly history: History;
+  /** The commits on the line of first parents. */
+  readonly mainline: ReadonlySet<string>;
+  /** Of the commits asked about: those that are there, and those that the target contains. */
+  readonly present: ReadonlySet<string>;
+  readonly contained: ReadonlySet<string>;
+  /** By the attempt in whose name they were made. */
+  readonly landings: ReadonlyMap<string, LandingEvidence>;
+};
+
+/** The merge commits made in the name of one attempt, oldest first, and what merging again came to. */
+export type LandingEvidence = {
+  readonly commits: readonly Marked[];
+  readonly comparisons: ReadonlyArray<{ readonly commit: Marked; readonly comparison: NonNullable<Comparison> }>;
+  /** Nothing of what it changed is left in the target: every path is as it was before. */
+  readonly vanished: boolean;
+};
+
+/** The landings and reverts of a history, newest first. */
+export type History = {
+  readonly marked: readonly Marked[];
+  find(oid: string): Marked | null;
+  /** The revert of a commit that stands: one that was not reverted itself. */
+  revertOf(oid: string): Marked | null;
+  /** The merges of ours that have this head as their second parent, newest first. */
+  landingsOf(head: string): readonly Marked[];
+};
+
+function historyOf(marked: readonly Marked[]): History {
+  const byOid = new Map(marked.map((commit) => [commit.oid, commit]));
+  const reverts = marked.filter((commit) => commit.reverts.length > 0);
+  const byHead = new Map<string, Marked[]>();
+  for (const commit of marked) {
+    const [, head] = commit.parents;
+    if (commit.attempt === null || head === undefined) continue;
+    byHead.set(head, [...(byHead.get(head) ?? []), commit]);
+  }
+  const revertOf = (oid: string): Marked | null =>
+    reverts.find((revert) => revert.reverts.some((named) => oid.startsWith(named)) && revertOf(revert.oid) === null) ??
+    null;
+  return {
+    marked,
+    find: (oid) => byOid.get(oid) ?? null,
+    revertOf,
+    landingsOf: (head) => byHead.get(head) ?? [],
+  };
+}
+
+/**
+ * Reads what there is to know of one target: a handful of git processes for all of its rows together. The failing result when git
+ * cannot tell.
+ */
+export async function readEvidence(
+  app: Pick<App, "git" | "config">,
+  place: Pick<Workplace, "scratch" | "snapshot" | "trusted">,
+  target: { readonly ref: string; readonly oid: string; readonly tree: string },
+  landings: readonly RecordedLanding[],
+): Promise<Evidence | { readonly why: string }> {
+  const { gitDir } = place.scratch;
+  const marked = await readMarked(app.git, gitDir, target.oid);
+  if (!Array.isArray(marked)) return { why: saying(marked) };
+  const mainline = await revList(app.git, gitDir, ["--first-parent"], [target.oid]);
+  if (!Array.isArray(mainline)) return { why: saying(mainline) };
+  const history = historyOf(marked);
+  const own = ownCommits(history, landings);
+  const heads = landings.flatMap((landing) => landing.heads.map(({ oid }) => oid));
+  const asked = [...new Set([...heads, ...landings.flatMap(({ mergeCommit }) => mergeCommit ?? [])])];
+  const merges = [...own.values()].flat();
+  const objects = await lookUp(app.git, gitDir, [...asked, ...merges.map(({ parents }) => `${parents[0]}^{tree}`)]);
+  if (!Array.isArray(objects)) return { why: saying(objects) };
+  const present = new Set(asked.filter((_, index) => objects[index]?.type === "commit"));
+  const outside = await revList(app.git, gitDir, [], [...present, `^${target.oid}`]);
+  if (!Array.isArray(outside)) return { why: saying(outside) };
+  const out = new Set(outside);
+  const before = new Map(merges.map(({ oid }, index) => [oid, objects[asked.length + index]?.oid ?? null]));
+  return {
+    target: target.ref,
+    tip: target.oid,
+    history,
+    mainline: new Set(mainline),
+    present,
+    contained: new Set([...present].filter((oid) => !out.has(oid))),
+    landings: await tryAgain(app, place, target.tree, { own, before, landings }),
+  };
+}
+
+/** The merge commits in the name of each attempt that a recorded merge names, oldest first. */
+function ownCommits(history: History, landings: readonly RecordedLanding[]): Map<string, Marked[]> {
+  const attempts = new Set(landings.map(({ mergeCommit }) => history.find(mergeCommit ?? "")?.attempt));
+  const own = new Map<string, Marked[]>();
+  for (const commit of history.marked.toReversed()) {
+    const { attempt, parents } = commit;
+    if (attempt === null || parents.length < 2 || !attempts.has(attempt)) continue;
+    own.set(attempt, [...(own.get(attempt) ?? []), commit]);
+  }
+  return own;
+}
+
+/** Makes every landing's merges again, in the order of history, and looks at what is left of them at the tip. */
+async function tryAgain(
+  app: Pick<App, "git" | "config">,
+  place: Pick<Workplace, "scratch" | "snapshot" | "trusted">,
+  tipTree: string,
+  known: {
+    readonly own: ReadonlyMap<string, readonly Marked[]>;
+    readonly before: ReadonlyMap<string, string | null>;
+    readonly landings: readonly RecordedLanding[];
+  },
+): Promise<Map<string, LandingEvidence>> {
+  const warnings = new Map(known.landings.map((landing) => [landing.attemptId, landing.warnings]));
+  const expected = [...known.own.values()].flat().length;
+  const recomputer = openRecomputer(app, place, expected);
+  const found = new Map<string, LandingEvidence>();
+  const changed = new Map<string, readonly Change[]>();
+  try {
+    for (const [attempt, commits] of known.own) {
+      const comparisons: LandingEvidence["comparisons"][number][] = [];
+      for (const commit of commits) {
+        const before = known.before.get(commit.oid) ?? null;
+        const comparison: Comparison =
+          before === null
+            ? { kind: "unsure", why: "the repository no longer has what it was merged onto" }
+            : await recomputer.compare({ commit, before }, warnings.get(attempt) ?? []);
+        if (comparison !== null) comparisons.push({ commit, comparison });
+      }
+      const [first, last] = [commits[0], commits.at(-1)];
+      const before = first === undefined ? null : (known.before.get(first.oid) ?? null);
+      const changes = before === null || last === undefined ? null : await recomputer.changes(before, last.tree);
+      if (changes !== null) changed.set(attempt, changes);
+      found.set(attempt, { commits, comparisons, vanished: false });
+    }
+  } finally {
+    await recomputer.close();
+  }
+  const paths = new Set([...changed.values()].flat().map(({ path }) => path));
+  const entries = paths.size === 0 ? null : await entriesOf(app.git, place.scratch.gitDir, tipTree, paths);
+  if (entries === null || !(entries instanceof Map)) return found;
+  const asBefore = ({ path, oldMode, oldOid }: Change) =>
+    (entries.get(path) ?? null) === (oldMode === "000000" ? null : `${oldMode} ${oldOid}`);
+  for (const [attempt, changes] of changed) {
+    const evidence = found.get(attempt);
+    if (evidence === undefined || changes.length === 0) continue;
+    found.set(attempt, { ...evidence, vanished: changes.every(asBefore) });
+  }
+  return found;
+}

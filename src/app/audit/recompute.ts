@@ -1,0 +1,147 @@
+import { visible } from "../../core/describe.ts";
+import { revList } from "../../git/ancestry.ts";
+import { listPaths } from "../../git/dirty.ts";
+import { localDrivers } from "../../git/drivers.ts";
+import type { Marked } from "../../git/marked.ts";
+import type { MergeResult } from "../../git/merge.ts";
+import { showPath } from "../../git/paths.ts";
+import { lastWords } from "../../git/remote.ts";
+import { type Change, openDiffer } from "../../git/trees.ts";
+import { attributedMergers } from "../chain.ts";
+import { broughtBack } from "../contained.ts";
+import type { App, Workplace } from "../context.ts";
+import { keptBy } from "../mergeProject.ts";
+
+/** A merge commit of ours, with the tree of its first parent. */
+export type Landed = { readonly commit: Marked; readonly before: string };
+
+/** Whether a merge made again is what was landed: null when it is. */
+export type Comparison =
+  | null
+  /** It is another tree, and nothing explains it. */
+  | { readonly kind: "differs"; readonly detail: string }
+  | { readonly kind: "unsure"; readonly why: string };
+
+export type Recomputer = {
+  /** Merges again in the scratch; `warnings` are those of the landing, which name what was set aside then. */
+  compare(landed: Landed, warnings: readonly string[]): Promise<Comparison>;
+  /** What a landing changed, from `before` on to `after` (trees); null when git cannot tell. */
+  changes(before: string, after: string): Promise<Change[] | null>;
+  close(): Promise<void>;
+};
+
+/**
+ * Makes merges again, with the attributes of the first parent's tree and the rule of `[merge] keep_target`. One process for all merges
+ * (where the host has stdbuf), one for all comparisons; ask in the order of history, so that attributes are seldom read again.
+ */
+export function openRecomputer(
+  app: Pick<App, "git" | "config">,
+  place: Pick<Workplace, "scratch" | "snapshot" | "trusted">,
+  expected: number,
+): Recomputer {
+  const differ = openDiffer(app.git, place.scratch);
+  const mergers = attributedMergers(app, place, null, expected);
+  const isKept = keptBy(app.config);
+  let attributesOf: string | null = null;
+
+  /** The tree that the engine's merge makes, before the target's side of kept paths is put back. */
+  async function again({ commit, before }: Landed): Promise<{ tree: string } | Comparison> {
+    const [ours = "", theirs = ""] = commit.parents;
+    const moved = attributesOf === null ? [] : await differ.diff(attributesOf, before);
+    if (moved === null) return unsure("git could not compare two trees");
+    await mergers.moved(moved);
+    attributesOf = before;
+    const merger = await mergers.at({ commit: ours, tree: before });
+    if ("outcome" in merger) return unsure(merger.detail);
+    const result = await merger.merge(ours, theirs);
+    const tree = treeOf(result, isKept);
+    if (typeof tree !== "string") return tree;
+    if (tree !== before || commit.tree === before) return { tree };
+    // What it brings was there and had been reverted: such a landing does again what the first one did.
+    const mainline = await revList(
+      app.git,
+      place.scratch.gitDir,
+      ["--first-parent", "--ancestry-path"],
+      [ours, `^${theirs}`],
+    );
+    const brought = Array.isArray(mainline) ? mainline.at(-1) : undefined;
+    if (brought === undefined) return { tree };
+    return { tree: (await broughtBack(app, place, merger, { tree: before }, brought)) ?? tree };
+  }
+
+  async function compare(landed: Landed, warnings: readonly string[]): Promise<Comparison> {
+    const merged = await again(landed);
+    if (merged === null || "kind" in merged) return merged;
+    const { before, commit } = landed;
+    const [brought, off] = [await differ.diff(before, merged.tree), await differ.diff(merged.tree, commit.tree)];
+    if (brought === null || off === null) return unsure("git could not compare two trees");
+    return judge(brought, off, isKept, warnings);
+  }
+
+  return {
+    async compare(landed, warnings) {
+      const judged = await compare(landed, warnings);
+      if (judged?.kind !== "differs" || place.trusted || localDrivers(place.snapshot.config).size === 0) return judged;
+      return unsure(
+        "the repository's own configuration defines filters or merge drivers, which are not run unless a rule trusts it",
+      );
+    },
+    changes: (before, after) => differ.diff(before, after),
+    async close() {
+      await mergers.close();
+      await differ.close();
+    },
+  };
+}
+
+const unsure = (why: string): Comparison => ({ kind: "unsure", why });
+
+function treeOf(result: MergeResult, isKept: (path: string) => boolean): string | NonNullable<Comparison> {
+  switch (result.kind) {
+    case "clean":
+      return result.tree;
+    case "conflict": {
+      const paths = result.paths.filter((path) => !isKept(path));
+      if (paths.length === 0) return result.tree;
+      return { kind: "differs", detail: `its sides conflict in ${visible(listPaths(paths))}` };
+    }
+    case "unrelated":
+      return { kind: "differs", detail: "its sides share no history" };
+    case "failed":
+      return { kind: "unsure", why: `git could not merge again: ${lastWords(result.result)}` };
+  }
+}
+
+/**
+ * Compares what was landed with the merge made again: `brought` is what the merge changes, `off` how the landed tree differs from it.
+ * It must differ in the kept paths alone, and have the target's side there. A path that only a change of `keep_target` since then
+ * would explain is no proof of anything: what was set aside stands in the landing's warnings, what was not is the merge's version.
+ */
+function judge(
+  brought: readonly Change[],
+  off: readonly Change[],
+  isKept: (path: string) => boolean,
+  warnings: readonly string[],
+): Comparison {
+  const mergedAt = new Map(brought.map((change) => [change.path, change]));
+  const offAt = new Set(off.map(({ path }) => path));
+  const wasKept = (path: string) =>
+    warnings.some(
+      (warning) =>
+        / was kept \(/.test(warning) &&
+        (warning.includes(visible(showPath(path))) || / more was kept \(/.test(warning)),
+    );
+  const wrong: string[] = [];
+  const settings: string[] = brought.map(({ path }) => path).filter((path) => isKept(path) && !offAt.has(path));
+  for (const { path, newMode, newOid } of off) {
+    const merged = mergedAt.get(path);
+    const targets = merged !== undefined && merged.oldMode === newMode && merged.oldOid === newOid;
+    if (targets && isKept(path)) continue;
+    (targets && wasKept(path) ? settings : wrong).push(path);
+  }
+  if (wrong.length > 0) return { kind: "differs", detail: `another version of ${visible(listPaths(wrong))}` };
+  if (settings.length === 0) return null;
+  return unsure(
+    `${visible(listPaths(settings))} would come out otherwise today: [merge] keep_target has changed since`,
+  );
+}
