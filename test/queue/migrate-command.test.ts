@@ -42,7 +42,7 @@ test("tells a person what is added, how many will land, the oldest, and what to 
   ];
   const added = [
     "columns  merged_status, merged_at",
-    "indexes  idx_merged_status, idx_status_merged, merge_candidates, merge_completed",
+    "indexes  idx_merged_status, idx_status_merged, merge_recent, merge_candidates, merge_completed",
     "rows     1,206 completed projects to pending_merge",
     "",
   ];
@@ -87,7 +87,7 @@ test("--json is the same as one document, times in ISO", async () => {
     fromVersion: null,
     toVersion: 1,
     columnsAdded: ["merged_status", "merged_at"],
-    indexesAdded: ["idx_merged_status", "idx_status_merged", "merge_candidates", "merge_completed"],
+    indexesAdded: ["idx_merged_status", "idx_status_merged", "merge_recent", "merge_candidates", "merge_completed"],
     backfilled: 1,
     skipped: 0,
     undated: 0,

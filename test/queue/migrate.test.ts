@@ -20,7 +20,7 @@ import {
 const run = (location: string, options: Partial<MigrateOptions> = {}): Promise<Migration> =>
   migrate({ location, dryRun: false, baseline: null, now, ...options });
 
-const indexes = ["idx_merged_status", "idx_status_merged", "merge_candidates", "merge_completed"];
+const indexes = ["idx_merged_status", "idx_status_merged", "merge_recent", "merge_candidates", "merge_completed"];
 const ownTables = ["attempt", "landing", "lease", "meta", "project", "project_tag", "push", "run", "schema", "source"];
 
 /** Everything a database holds, as text. */
@@ -51,7 +51,7 @@ describe("every layout", () => {
     ["extended", ["merged_status", "merged_at"], indexes],
     ["ignore", ["merged_status", "merged_at"], indexes],
     ["originalMigrated", [], indexes.slice(2)],
-    ["minimal", ["merged_status", "merged_at", "error_message"], indexes.slice(0, 3)],
+    ["minimal", ["merged_status", "merged_at", "error_message"], indexes.slice(0, 4)],
   ];
   test.each(variants)("%s: gains what it lacks, once, and nothing else changes", async (variant, columns, added) => {
     const path = await queueDb(temporaryDirectory(), { variant, rows, migrated: false });
@@ -91,7 +91,7 @@ describe("every layout", () => {
     for (const other of others) expect(schema).toContainEqual(other);
     const names = schema.map((row) => String(row["name"]));
     expect(names).toEqual(
-      expect.arrayContaining([...indexes.slice(0, 3), ...ownTables.map((name) => `merge_${name}`)]),
+      expect.arrayContaining([...indexes.slice(0, 4), ...ownTables.map((name) => `merge_${name}`)]),
     );
     await (await openQueue({ location: path, mode: "write" })).close();
 
@@ -148,6 +148,47 @@ describe("every layout", () => {
       "UPDATE project_queue SET spec_path = CAST(x'2fff412e6d64' AS TEXT), completed_at = CAST(x'ff' AS TEXT)";
     await sql(path, broken);
     expect((await run(path)).oldest).toEqual({ id: 1, name: "\ufffdA", completedAt: null });
+  });
+});
+
+describe("our tables", () => {
+  test("hold nothing that SQLite before 3.37 cannot parse: it would refuse the whole file", async () => {
+    const path = await queueDb(temporaryDirectory());
+    const made = await sql(path, "SELECT name, sql FROM sqlite_schema WHERE name LIKE 'merge_%' AND sql IS NOT NULL");
+    expect(made).toHaveLength(20);
+    // Since 3.37, 3.31 and 3.38. Tried once: 3.28 refuses the file for one STRICT, and reads, writes and checks it without.
+    for (const { name, sql: statement } of made) {
+      expect(String(statement).replace(/--.*/g, ""), String(name)).not.toMatch(
+        /\bSTRICT\b|\bGENERATED\b|\bAS\s*\(|->/i,
+      );
+    }
+    const strict = await sql(path, "SELECT name FROM pragma_table_list WHERE strict");
+    expect(strict).toEqual([]);
+  });
+
+  test("what STRICT gave is there without it: keys are not NULL, whole numbers stay whole numbers", async () => {
+    const path = await queueDb(temporaryDirectory());
+    const columns = await sql(
+      path,
+      `SELECT t.name || '.' || c.name AS name, c.type, c.pk, c."notnull" AS required FROM pragma_table_list AS t
+       JOIN pragma_table_info(t.name) AS c WHERE t.name LIKE 'merge_%'`,
+    );
+    expect(new Set(columns.map((column) => column["type"]))).toEqual(new Set(["INTEGER", "TEXT"]));
+    const keys = columns.filter(({ pk }) => Number(pk) > 0);
+    expect(keys).toHaveLength(11);
+    const nullable = keys.filter(({ type, required }) => Number(required) === 0 && type !== "INTEGER");
+    expect(nullable).toEqual([]);
+
+    const queue = await openQueue({ location: path, mode: "write" });
+    onTestFinished(() => queue.close());
+    await queue.write((tx) =>
+      tx.run("INSERT INTO merge_project (project_id, generation, state, since, failures) VALUES (?,?,?,?,?)", [
+        ...[1, "[]", "merged", now, 2],
+      ]),
+    );
+    const types = "typeof(project_id) AS id, typeof(since) AS since, typeof(failures) AS failures";
+    const [row] = await queue.read(`SELECT ${types}, since AS at FROM merge_project`);
+    expect(row).toMatchObject({ id: "integer", since: "integer", failures: "integer", at: now });
   });
 });
 

@@ -2,6 +2,10 @@
  * Our own tables. All times are unix milliseconds (INTEGER) unless a column says otherwise; object ids are full hex;
  * columns named *_json hold JSON written by us only. `project_queue` belongs to the orchestrator: see migrate.ts for the
  * few columns and indexes that it gains.
+ *
+ * Nothing here needs more than SQLite 3.9 (partial indexes on expressions), and no table is STRICT: SQLite before 3.37 (Python on
+ * Debian 11 has 3.34, on Ubuntu 20.04 3.31) cannot parse that word and then refuses the whole file as malformed, so that
+ * the orchestrator's own tools would stop. Hence NOT NULL on every primary key, which STRICT implied.
  */
 export const ownTables = `
 -- What we know of a queue row beyond the row itself. No row: never looked at.
@@ -18,12 +22,12 @@ CREATE TABLE merge_project (
   next_attempt_at INTEGER,                   -- not before; NULL is any tick
   roles_json      TEXT,                      -- retry --roles: only these agents' heads
   attempt_id      TEXT                       -- the newest attempt
-) STRICT;
+);
 CREATE INDEX merge_project_open ON merge_project(state) WHERE state IN ('waiting','held','failed');
 
 -- One try at one project. Finished when outcome is set.
 CREATE TABLE merge_attempt (
-  attempt_id     TEXT PRIMARY KEY,           -- ULID
+  attempt_id     TEXT PRIMARY KEY NOT NULL,  -- ULID
   project_id     INTEGER NOT NULL,
   name           TEXT NOT NULL,
   run_id         TEXT NOT NULL,
@@ -45,7 +49,7 @@ CREATE TABLE merge_attempt (
   conflicts_json TEXT NOT NULL DEFAULT '[]',
   warnings_json  TEXT NOT NULL DEFAULT '[]',
   output         TEXT                        -- everything the failing command said
-) STRICT;
+);
 CREATE INDEX merge_attempt_project ON merge_attempt(project_id, attempt_id);
 CREATE INDEX merge_attempt_finished ON merge_attempt(finished_at, outcome);
 CREATE INDEX merge_attempt_owed ON merge_attempt(repository, target) WHERE push IN ('pending','withheld','refused');
@@ -54,7 +58,7 @@ CREATE INDEX merge_attempt_landing ON merge_attempt(landing_id) WHERE landing_id
 -- The journal: one row a landing, written before git is touched. The refs of the same id are the other half:
 -- refs/orchestrator/pending/<id> exists exactly between the two ref transactions.
 CREATE TABLE merge_landing (
-  landing_id TEXT PRIMARY KEY,               -- ULID
+  landing_id TEXT PRIMARY KEY NOT NULL,      -- ULID
   run_id     TEXT NOT NULL,
   repository TEXT NOT NULL,
   fence      INTEGER NOT NULL,
@@ -66,7 +70,7 @@ CREATE TABLE merge_landing (
   state      TEXT NOT NULL CHECK (state IN ('intended','recorded','abandoned')),
   created_at INTEGER NOT NULL,
   closed_at  INTEGER
-) STRICT;
+);
 CREATE INDEX merge_landing_open ON merge_landing(repository) WHERE state = 'intended';
 
 -- The life of a push after its landing, one row a target of a repository.
@@ -79,12 +83,12 @@ CREATE TABLE merge_push (
   next_at    INTEGER,                        -- not before; NULL is any tick
   changed_at INTEGER NOT NULL,
   PRIMARY KEY (repository, target)
-) STRICT;
+);
 CREATE INDEX merge_push_owed ON merge_push(next_at) WHERE state <> 'pushed';
 
 -- Who may touch a repository now. The row stays after release, so that the fence only grows.
 CREATE TABLE merge_lease (
-  repository TEXT PRIMARY KEY,
+  repository TEXT PRIMARY KEY NOT NULL,
   fence      INTEGER NOT NULL,
   run_id     TEXT,                           -- NULL: free
   host       TEXT,
@@ -92,11 +96,11 @@ CREATE TABLE merge_lease (
   pid        INTEGER,
   pid_start  TEXT,                           -- field 22 of /proc/<pid>/stat: tells a pid used again from its owner
   expires_at INTEGER
-) STRICT;
+);
 
 -- Ticks that had something to do, newest kept; the last idle tick is in merge_meta.
 CREATE TABLE merge_run (
-  run_id      TEXT PRIMARY KEY,
+  run_id      TEXT PRIMARY KEY NOT NULL,
   host        TEXT NOT NULL,
   pid         INTEGER NOT NULL,
   started_at  INTEGER NOT NULL,
@@ -105,20 +109,20 @@ CREATE TABLE merge_run (
   merged      INTEGER NOT NULL DEFAULT 0,
   failed      INTEGER NOT NULL DEFAULT 0,
   held        INTEGER NOT NULL DEFAULT 0
-) STRICT;
+);
 
-CREATE TABLE merge_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE merge_meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL);
 
 -- What \`add\` was told: where the work is. Exactly one of worktree and branch is set.
 CREATE TABLE merge_source (
   project_id INTEGER PRIMARY KEY,
   worktree   TEXT,
   branch     TEXT
-) STRICT;
+);
 
 CREATE TABLE merge_project_tag (
   project_id INTEGER NOT NULL,
   tag        TEXT NOT NULL,
   PRIMARY KEY (project_id, tag)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 `;
