@@ -301,6 +301,19 @@ describe("baseline", () => {
   });
 });
 
+test("more waiting rows than are read at once", async () => {
+  const path = await queueDb(temporaryDirectory(), { migrated: false });
+  await sql(
+    path,
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20001)
+     INSERT INTO project_queue (id, spec_path, status, completed_at) SELECT i, '/s' || i, 'completed', 1000 + i % 2 FROM n`,
+  );
+  const rehearsed = await run(path, { baseline: 1_001_000, dryRun: true });
+  const done = await run(path, { baseline: 1_001_000 });
+  expect(done).toMatchObject({ skipped: 10_000, backfilled: 10_001, undated: 0, willLand: 10_001, oldest: { id: 1 } });
+  expect(rehearsed).toEqual({ ...done, dryRun: true, journalMode: "delete" });
+});
+
 test("a dry run changes no byte and leaves no file behind in a directory with a rollback journal", async () => {
   const directory = temporaryDirectory();
   const path = await queueDb(directory, { rows: [{}], migrated: false });
@@ -329,6 +342,23 @@ describe("beside others", () => {
     const both = await Promise.all([run(path), run(path)]);
     expect(both.map(({ backfilled }) => backfilled).sort()).toEqual([0, 1]);
     expect(both.map(({ fromVersion }) => fromVersion).sort()).toEqual([1, null]);
+  });
+
+  test("one that ended halfway leaves a queue that is not yet migrated, and the next finishes it", async () => {
+    const path = await queueDb(temporaryDirectory(), { rows: [{}], migrated: false });
+    // In the way of the third index: what came before it is committed.
+    await sql(path, "CREATE TABLE merge_recent (id)");
+    await expect(run(path)).rejects.toThrow();
+    await expect(openQueue({ location: path, mode: "write" })).rejects.toMatchObject({ code: 3 });
+    await sql(path, "DROP TABLE merge_recent");
+    expect(await run(path)).toMatchObject({
+      fromVersion: null,
+      columnsAdded: [],
+      indexesAdded: indexes.slice(2),
+      backfilled: 0,
+      willLand: 1,
+    });
+    await (await openQueue({ location: path, mode: "write" })).close();
   });
 
   test("two at once on a missing file", async () => {
