@@ -2,7 +2,8 @@ import type { Row } from "@libsql/client";
 import { isPending } from "./conditions.ts";
 import type { Queue } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
-import { newlyRecompleted, type Overridden, sweep } from "./recompleted.ts";
+import type { Overridden } from "./overridden.ts";
+import { newlyRecompleted, sweep } from "./recompleted.ts";
 import { integer, requiredInteger, requiredText, selectColumns, text, value } from "./rows.ts";
 import { standingOf } from "./standing.ts";
 import { parseCompletion } from "./times.ts";
@@ -53,7 +54,7 @@ export type Candidates = {
   readonly secondLooks: readonly SecondLook[];
   /** every row we know was compared: write the time into merge_meta under lastSweepKey */
   readonly swept: boolean;
-  /** after a sweep: write these into merge_project (recorded_status, generation), or a later completion will not be noticed */
+  /** after a sweep: rememberOverridden these, or a later completion will not be noticed */
   readonly overridden: readonly Overridden[];
 };
 
@@ -69,9 +70,11 @@ const sweepEveryMs = 3_600_000;
 export async function findCandidates(queue: Queue, now: number): Promise<Candidates> {
   const rows = await queue.read(`${selection(queue)} WHERE ${isPending}`);
   const failed = await queue.read(
-    // The first term is that of the partial index, which SQLite does not see to follow from the second.
+    // The first term is that of the partial index, which SQLite does not see to follow from the second. What others failed has
+    // no reason and is not looked at again: it is remembered for the day that it is completed again, and there may be thousands.
     `${selection(queue, "merge_project AS p CROSS JOIN project_queue AS q ON q.id = p.project_id")}
-     WHERE p.state IN ('waiting','held','failed') AND p.state = 'failed' AND lower(status) = 'completed' AND merged_status = 'merge_failed'`,
+     WHERE p.state IN ('waiting','held','failed') AND p.state = 'failed' AND p.reason >= ''
+       AND lower(status) = 'completed' AND merged_status = 'merge_failed'`,
   );
   const swept = await sweepIsDue(queue, now);
   const { recompleted, overridden } = swept ? await sweep(queue) : { recompleted: [], overridden: [] };

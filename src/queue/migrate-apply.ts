@@ -5,6 +5,7 @@ import type { Location } from "./location.ts";
 import { type Baseline, cut, markPending, type Settled, settle } from "./migrate-rows.ts";
 import { projectQueue } from "./migrations/000_project_queue.ts";
 import { migrations, schemaVersion } from "./migrations/list.ts";
+import { type Overridden, readOverridden, rememberOverridden } from "./overridden.ts";
 import { readSchema, refuseForeign, type Schema, writtenColumns } from "./schema.ts";
 import { trouble } from "./trouble.ts";
 
@@ -97,6 +98,22 @@ export async function apply(
   });
   return { changes: { ...done, indexes, fromVersion }, settled, columns };
 }
+
+/** Remembers what others have settled, so that it is noticed when such a project is completed again. */
+export async function remember(connection: Connection, columns: ReadonlySet<string>, now: number): Promise<void> {
+  const source = { read: connection.read, columns };
+  for (let after: number | null = null; ; ) {
+    const rows: Overridden[] = await readOverridden(source, { after, most: rememberedAtOnce, unfinished: true });
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    await lettingOthersIn(() => connection.write((tx) => rememberOverridden(tx, rows, now)));
+    if (rows.length < rememberedAtOnce) return;
+    after = last.id;
+  }
+}
+
+/** Rows in one transaction: 0.1 s. */
+const rememberedAtOnce = 10_000;
 
 /**
  * A pause after a long transaction, in which a writer that waits gets its turn: SQLite's busy handler asks every 100 ms once it has

@@ -5,7 +5,7 @@ import { type Connection, connect } from "./connection.ts";
 import { connectReadOnly } from "./database.ts";
 import { type Found, lookAt } from "./file.ts";
 import { type Location, parseLocation } from "./location.ts";
-import { apply, type Changes, changesFor, isNothing, nobody } from "./migrate-apply.ts";
+import { apply, type Changes, changesFor, isNothing, nobody, remember } from "./migrate-apply.ts";
 import {
   type Baseline,
   type Distribution,
@@ -62,9 +62,9 @@ export type Migration = {
 
 /**
  * Makes a queue ready for this program: creates it if it is not there, adds what is missing to any layout, marks what is completed,
- * and switches a file to WAL. A second run changes nothing, and one that was killed is finished by
+ * switches a file to WAL, and remembers what others have settled. A second run changes nothing, and one that was killed is finished by
  * the next: each step is a transaction (columns and what the baseline skips, what waits, every index), and our tables with the
- * version that makes it a migrated queue are the last. All in one transaction locked 200,000 rows for
+ * version that makes it a migrated queue are the last but for what is remembered. All in one transaction locked 200,000 rows for
  * 1.5 s, for more than 2 s on a busy machine, and the orchestrator's Python gives up after 2 s; the longest wait of another writer is now 0.65 s.
  * Throws UserError(3), and UserError(2) for a baseline yet to come.
  */
@@ -91,6 +91,7 @@ export async function migrate(options: MigrateOptions): Promise<Migration> {
       ? { changes: planned, settled: nobody, columns: schema.columns }
       : await apply(connection, place, planned, schema.columns, baseline);
     const wal = place.kind === "file" ? await switchToWal(place) : { journalMode: null, notes: [] };
+    await remember(connection, columns, now);
     const after = await distribution(connection.read, columns);
     const waiting = await oldest(connection.read, columns);
     await connection.checkpoint();

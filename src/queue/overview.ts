@@ -140,11 +140,11 @@ async function readClosed(
 const fromQueue = "FROM project_queue AS q LEFT JOIN merge_project AS p ON p.project_id = q.id";
 
 /**
- * Held, or failed and perhaps completed again since. Both terms: SQLite takes the partial index only if its condition is there
- * word by word. CROSS JOIN keeps it from beginning with the long table.
+ * Held, or failed by us and perhaps completed again since: both have a reason, which what others failed has not. Both terms: SQLite
+ * takes the partial index only if its condition is there word by word. CROSS JOIN keeps it from beginning with the long table.
  */
 const fromMemory = `FROM merge_project AS p CROSS JOIN project_queue AS q ON q.id = p.project_id
-  WHERE p.state IN ('waiting','held','failed') AND p.state <> 'waiting'`;
+  WHERE p.state IN ('waiting','held','failed') AND p.reason >= ''`;
 
 async function readLight(queue: Queue, from: string, args: InValue[] = []): Promise<Light[]> {
   const rows = await queue.read(`SELECT ${stateColumns(queue)} ${from}`, args);

@@ -2,11 +2,9 @@ import type { Row } from "@libsql/client";
 import { isSettled } from "./conditions.ts";
 import type { Queue } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
+import { type Overridden, readOverridden } from "./overridden.ts";
 import { requiredInteger, selectColumns, text } from "./rows.ts";
 import { standingOf } from "./standing.ts";
-
-/** A row whose merged_status is somebody else's: from now on it is the one to compare with. */
-export type Overridden = { readonly id: number; readonly mergedStatus: string; readonly generation: string };
 
 /**
  * Ranges of completed_at, each in order of time (SQLite sorts numbers before text): unix seconds, unix seconds as text (they
@@ -16,9 +14,11 @@ const kindsOfTime = ["completed_at < ''", "completed_at >= '' AND completed_at <
 
 const page = 64;
 const sweepPage = 2000;
+/** Most rows of others that one sweep tells of: they are remembered in one transaction (200,000 set by hand: an hour for each of these). */
+const mostOverridden = 20_000;
 
 /**
- * Ids of rows that were completed again after they had an outcome from us. They are the newest completions, so each kind of
+ * Ids of rows that were completed again after they had an outcome. They are the newest completions, so each kind of
  * time is read from its newest end, page by page, until a page holds none: three pages of an index, however long the history.
  */
 export async function newlyRecompleted(queue: Queue): Promise<number[]> {
@@ -47,30 +47,25 @@ function pageSql(queue: Queue, kind: string, below: boolean): string {
 }
 
 /**
- * Compares every project that we ever looked at with its row: what newlyRecompleted misses (several kinds of time in one
- * column, clocks that went back, a row whose only change is started_at), and what somebody else has decided since.
+ * Compares every project that we remember with its row: what newlyRecompleted misses (several kinds of time in one column,
+ * clocks that went back, a row whose only change is started_at); and tells what somebody else has settled since.
  */
 export async function sweep(queue: Queue): Promise<{ recompleted: number[]; overridden: Overridden[] }> {
   const recompleted: number[] = [];
-  const overridden: Overridden[] = [];
   for (let after: number | null = null; ; ) {
     const rows: Row[] = await queue.read(
       `SELECT ${stateColumns(queue)}, p.project_id FROM merge_project AS p CROSS JOIN project_queue AS q ON q.id = p.project_id
-       WHERE ${isSettled} AND (${suspects(queue)}) ${after === null ? "" : "AND p.project_id > ?1"}
+       WHERE ${isSettled} AND p.recorded_status = merged_status AND (${suspects(queue)})
+         ${after === null ? "" : "AND p.project_id > ?1"}
        ORDER BY p.project_id LIMIT ${sweepPage}`,
       after === null ? [] : [after],
     );
-    for (const row of rows) {
-      const id = requiredInteger(row, "id");
-      const recorded = text(row, "recorded_status") ?? "pending_merge";
-      const mergedStatus = text(row, "merged_status") ?? "pending_merge";
-      if (isRecompleted(row)) recompleted.push(id);
-      else if (recorded !== mergedStatus) overridden.push({ id, mergedStatus, generation: generationOf(row) });
-    }
+    recompleted.push(...rows.filter(isRecompleted).map((row) => requiredInteger(row, "id")));
     const last = rows.at(-1);
-    if (last === undefined || rows.length < sweepPage) return { recompleted, overridden };
+    if (last === undefined || rows.length < sweepPage) break;
     after = requiredInteger(last, "project_id");
   }
+  return { recompleted, overridden: await readOverridden(queue, { after: null, most: mostOverridden }) };
 }
 
 /**
@@ -82,7 +77,7 @@ function suspects(queue: Queue): string {
     (name, index) =>
       `json_extract(p.generation, '$[${index}]') IS NOT ${queue.columns.has(name) ? `q.${name}` : "NULL"}`,
   );
-  return [...changed, "coalesce(p.recorded_status, 'pending_merge') <> merged_status"].join(" OR ");
+  return changed.join(" OR ");
 }
 
 function stateColumns(queue: Queue): string {
@@ -93,7 +88,7 @@ function stateColumns(queue: Queue): string {
 function isRecompleted(row: Row): boolean {
   const generation = text(row, "generation");
   const state = text(row, "state");
-  // Landed by somebody else, or before our time: there is nothing to compare with.
+  // Settled by somebody else since the last sweep: there is nothing to compare with yet.
   if (generation === null || state === null) return false;
   const now = { status: text(row, "status"), mergedStatus: text(row, "merged_status"), generation: generationOf(row) };
   return standingOf(now, { generation, recordedStatus: text(row, "recorded_status"), state }).again;

@@ -1,6 +1,6 @@
-import type { Overridden } from "./recompleted.ts";
 import type { Queue, Transaction } from "./database.ts";
 import type { Owner } from "./leases.ts";
+import { type Overridden, rememberOverridden } from "./overridden.ts";
 
 /** What a tick leaves behind besides its projects. Times are unix milliseconds. */
 
@@ -51,9 +51,7 @@ export async function endRun(
 async function tidy(tx: Transaction, now: number, { swept }: Housekeeping): Promise<void> {
   if (swept === null) return;
   await setMeta(tx, swept.key, now);
-  for (const { id, mergedStatus, generation } of swept.overridden) {
-    await tx.run("UPDATE merge_project SET recorded_status = ?, generation = ? WHERE project_id = ?", [mergedStatus, generation, id]);
-  }
+  await rememberOverridden(tx, swept.overridden, now);
 }
 
 async function setMeta(tx: Transaction, key: string, value: number): Promise<void> {

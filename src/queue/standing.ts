@@ -28,18 +28,19 @@ export function standingOf(row: RowState, memory: Memory): { standing: Standing;
   if (ours && memory.generation !== row.generation) {
     return { standing: "pending", remembered: false, again: wish !== "pending_merge" };
   }
-  const standing = ((): Standing => {
-    switch (wish) {
-      case "pending_merge":
-        return ours && memory.state === "held" ? "held" : "pending";
-      case "merge_failed":
-        return "failed";
-      case "merged":
-      case "rolled_back":
-        return wish;
-      default:
-        return "skipped";
-    }
-  })();
+  const standing = wish !== "pending_merge" ? settledAs(wish) : ours && memory.state === "held" ? "held" : "pending";
   return { standing, remembered: ours, again: false };
+}
+
+/** What a merged_status other than pending_merge stands for; also the state in which it is remembered when others wrote it. */
+export function settledAs(mergedStatus: string): "failed" | "merged" | "rolled_back" | "skipped" {
+  switch (mergedStatus) {
+    case "merge_failed":
+      return "failed";
+    case "merged":
+    case "rolled_back":
+      return mergedStatus;
+    default:
+      return "skipped";
+  }
 }

@@ -3,6 +3,8 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { type Candidates, findCandidates, lastSweepKey } from "../../src/queue/candidates.ts";
 import { openQueue, type Queue } from "../../src/queue/database.ts";
 import { generationOf } from "../../src/queue/generation.ts";
+import { migrate } from "../../src/queue/migrate.ts";
+import { recordIdle } from "../../src/queue/runs.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
 import { now, type QueueRow, queueDb, sql, type Variant } from "../helpers/queueDb.ts";
 
@@ -35,13 +37,19 @@ async function remember(
         ...fields,
       };
       const marks = Object.keys(all).map(() => "?");
-      await tx.run(`INSERT INTO merge_project (${Object.keys(all)}) VALUES (${marks})`, Object.values(all));
+      await tx.run(`INSERT OR REPLACE INTO merge_project (${Object.keys(all)}) VALUES (${marks})`, Object.values(all));
     }
   });
 }
 
 const swept = (queue: Queue, at = now): Promise<number> =>
   queue.write((tx) => tx.run("INSERT OR REPLACE INTO merge_meta VALUES (?, ?)", [lastSweepKey, String(at)]));
+
+/** What a tick without work writes down of what it found. */
+const tidied = (queue: Queue, { overridden }: Candidates, at = now): Promise<void> =>
+  recordIdle(queue, at, { swept: { key: lastSweepKey, overridden } });
+
+const memory = (queue: Queue): Promise<Row[]> => queue.read("SELECT * FROM merge_project ORDER BY project_id");
 
 const ids = (found: Candidates): number[] => found.candidates.map(({ id }) => id);
 
@@ -264,10 +272,52 @@ describe("what was completed again after it had landed", () => {
     });
   });
 
-  test("landed by somebody else, or before our time: no candidate", async () => {
-    const queue = await queueWith(landed(3, seconds));
-    await completeAgain(queue, 1, now / 1000);
-    expect(await findCandidates(queue, now)).toMatchObject({ candidates: [], swept: true });
+  test("settled before our time, by whatever word: a candidate when it is completed again, at once, and not before", async () => {
+    const words = ["merged", "merge_failed", "rolled_back", "skipped", "somebody's word"];
+    const rows = [...words, ...words].map((word, index) => ({ merged_status: word, completed_at: seconds(index) }));
+    const queue = await queueWith(rows);
+    await swept(queue);
+    expect(await findCandidates(queue, now)).toMatchObject({ candidates: [], secondLooks: [], swept: false });
+    for (const id of [1, 2, 3, 4, 5]) await completeAgain(queue, id, now / 1000 + id);
+    const found = await findCandidates(queue, now);
+    expect(found).toMatchObject({ secondLooks: [], swept: false });
+    expect(found.candidates).toMatchObject(
+      words.map((word, index) => ({ id: index + 1, fresh: true, known: null, mergedStatus: word })),
+    );
+  });
+
+  test("skipped by the baseline: a candidate when it is completed again", async () => {
+    const queue = await queueWith([{}, {}]);
+    await migrate({ location: queue.location, dryRun: false, baseline: "now", now });
+    await swept(queue);
+    expect(ids(await findCandidates(queue, now))).toEqual([]);
+    await completeAgain(queue, 2, now / 1000);
+    expect((await findCandidates(queue, now)).candidates).toMatchObject([
+      { id: 2, fresh: true, mergedStatus: "skipped" },
+    ]);
+  });
+
+  test("at work again when we came: a candidate when it is completed, unless somebody wished otherwise in advance", async () => {
+    const processing = { status: "processing", completed_at: null };
+    const queue = await queueWith([
+      { ...processing, merged_status: "merged", main_session: "a" },
+      { ...processing, merged_status: "skipped", main_session: "b" },
+    ]);
+    expect(ids(await findCandidates(queue, now))).toEqual([]);
+    await sql(queue.location, "UPDATE project_queue SET status = 'completed', completed_at = ?", [now / 1000]);
+    expect(await findCandidates(queue, now)).toMatchObject({ candidates: [{ id: 1 }], overridden: [{ id: 2 }] });
+  });
+
+  test("what somebody writes afterwards wins over what we remember of others", async () => {
+    const queue = await queueWith([1, 2, 3].map(() => ({ merged_status: "merged" })));
+    await sql(queue.location, "UPDATE project_queue SET merged_status = 'pending_merge' WHERE id = 1");
+    for (const id of [2, 3]) await completeAgain(queue, id, now / 1000);
+    await sql(queue.location, "UPDATE project_queue SET merged_status = 'skipped' WHERE id = 2");
+    const found = await findCandidates(queue, now);
+    expect(found).toMatchObject({
+      candidates: [{ id: 1, fresh: true, known: null }, { id: 3 }],
+      overridden: [{ id: 2 }],
+    });
   });
 
   test("a queue without completed_at: the sweep", async () => {
@@ -295,19 +345,87 @@ describe("the sweep", () => {
     expect(await due(now)).toBe(true);
   });
 
-  test("tells what somebody else has settled, and once that is written a later completion is noticed", async () => {
-    const queue = await queueWith([{ merged_status: "merge_failed" }, { merged_status: "merged" }]);
-    await remember(queue, "failed");
-    await sql(queue.location, "UPDATE project_queue SET merged_status = 'skipped' WHERE id = 1");
+  test("what somebody else has settled is remembered instead of what was, and a later completion is noticed", async () => {
+    const queue = await queueWith([{ merged_status: "merge_failed" }]);
+    const facts = { reason: "conflict", detail: "a.txt", judged_on: "a..b", failures: 2, next_attempt_at: now };
+    await remember(queue, "failed", { ...facts, roles_json: '["dev"]', attempt_id: "01A" });
+    await completeAgain(queue, 1, now / 1000 - 60);
+    await sql(queue.location, "UPDATE project_queue SET merged_status = 'skipped'");
     const found = await findCandidates(queue, now);
-    expect(found).toMatchObject({ candidates: [], overridden: [{ id: 1, mergedStatus: "skipped" }] });
-    const [{ generation } = { generation: "" }] = found.overridden;
-    await queue.write((tx) =>
-      tx.run("UPDATE merge_project SET recorded_status = 'skipped', generation = ? WHERE project_id = 1", [generation]),
-    );
-    expect(await findCandidates(queue, now)).toMatchObject({ candidates: [], overridden: [] });
+    const [row] = await queue.read("SELECT * FROM project_queue");
+    const generation = row === undefined ? "" : generationOf(row);
+    expect(found).toMatchObject({ candidates: [], overridden: [{ id: 1, mergedStatus: "skipped", generation }] });
+    await tidied(queue, found, now + 5);
+    const nothing = {
+      reason: null,
+      detail: null,
+      judged_on: null,
+      failures: 0,
+      next_attempt_at: null,
+      roles_json: null,
+    };
+    expect(await memory(queue)).toEqual([
+      {
+        ...{ project_id: 1, generation, recorded_status: "skipped", state: "skipped", since: now + 5, ...nothing },
+        attempt_id: null,
+      },
+    ]);
+    expect(await findCandidates(queue, now + 2 * hour)).toMatchObject({ candidates: [], swept: true, overridden: [] });
     await completeAgain(queue, 1, now / 1000);
-    expect(await findCandidates(queue, now)).toMatchObject({ candidates: [{ id: 1, fresh: true }] });
+    expect(await findCandidates(queue, now + 5)).toMatchObject({ candidates: [{ id: 1, fresh: true }], swept: false });
+  });
+
+  test("what was settled by hand without a look of ours is remembered too", async () => {
+    const queue = await queueWith([{}, {}, { status: "queued" }, {}]);
+    const words = ["skipped", "merge_failed", "merged"];
+    for (const [index, word] of words.entries()) {
+      await sql(queue.location, "UPDATE project_queue SET merged_status = ? WHERE id = ?", [word, index + 1]);
+    }
+    const found = await findCandidates(queue, now);
+    // Number 3 is not completed: what stands there is a wish.
+    expect(found).toMatchObject({ candidates: [{ id: 4 }], overridden: [{ id: 1 }, { id: 2 }] });
+    await tidied(queue, found);
+    expect((await memory(queue)).map(({ project_id, state }) => [project_id, state])).toEqual([
+      [1, "skipped"],
+      [2, "failed"],
+    ]);
+    for (const id of [1, 2]) await completeAgain(queue, id, now / 1000);
+    expect(await findCandidates(queue, now)).toMatchObject({
+      candidates: [{ id: 4 }, { id: 1, fresh: true }, { id: 2, fresh: true }],
+      secondLooks: [],
+      swept: false,
+    });
+  });
+
+  test("between look and memory: another word is left alone, so is what a run has recorded, a new completion is noticed", async () => {
+    const queue = await queueWith([1, 2, 3].map(() => ({})));
+    await sql(queue.location, "UPDATE project_queue SET merged_status = 'merged'");
+    const found = await findCandidates(queue, now);
+    expect(found.overridden).toHaveLength(3);
+    await sql(queue.location, "UPDATE project_queue SET merged_status = 'pending_merge' WHERE id = 1");
+    await remember(queue, "merged", { attempt_id: "01A" }, [2]);
+    await completeAgain(queue, 3, now / 1000);
+    await tidied(queue, found);
+    expect(await memory(queue)).toMatchObject([{ project_id: 2, attempt_id: "01A" }, { project_id: 3 }]);
+    expect((await findCandidates(queue, now)).candidates).toMatchObject([
+      { id: 1, fresh: true },
+      { id: 3, fresh: true },
+    ]);
+  });
+
+  test("remembers no more at once than a moment's lock is good for, and the rest at the next", async () => {
+    const queue = await queueWith([]);
+    await sql(
+      queue.location,
+      `WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 20003)
+       INSERT INTO project_queue (id, spec_path, status, merged_status) SELECT id, '/s', 'completed', 'skipped' FROM n`,
+    );
+    const found = await findCandidates(queue, now);
+    expect(found.overridden).toHaveLength(20_000);
+    await tidied(queue, found);
+    expect((await findCandidates(queue, now + 2 * hour)).overridden.map(({ id }) => id)).toEqual([
+      20_001, 20_002, 20_003,
+    ]);
   });
 
   test("reads all of more rows than a page holds", async () => {
@@ -354,18 +472,18 @@ describe("with 200,000 rows", () => {
   test("a tick without work reads a few rows by indexes, never a table, and an index that is gone shows", async () => {
     const queue = await queueWith([]);
     const path = queue.location;
-    // A third failed before it was completed (merged_status NULL), a third landed by us, a third by somebody else.
+    // A third failed before it was completed (merged_status NULL), a third landed by us, a third was failed by somebody else.
     await sql(
       path,
       `WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 200000)
        INSERT INTO project_queue (id, spec_path, status, merged_status, started_at, completed_at)
-       SELECT id, '/s' || id, iif(id % 3 = 0, 'failed', 'completed'), iif(id % 3 = 0, NULL, 'merged'), id, id + 1 FROM n`,
+       SELECT id, '/s' || id, iif(id % 3 = 0, 'failed', 'completed'), CASE id % 3 WHEN 1 THEN 'merged' WHEN 2 THEN 'merge_failed' END, id, id + 1 FROM n`,
     );
     await sql(
       path,
       `INSERT INTO merge_project (project_id, generation, recorded_status, state, since)
-       SELECT id, json_array(spec_path, cast(started_at AS INTEGER), cast(completed_at AS INTEGER)), 'merged', 'merged', 0
-       FROM project_queue WHERE id % 3 = 1`,
+       SELECT id, json_array(spec_path, cast(started_at AS INTEGER), cast(completed_at AS INTEGER)), merged_status,
+         iif(id % 3 = 1, 'merged', 'failed'), 0 FROM project_queue WHERE id % 3 > 0`,
     );
     await swept(queue);
     const idle = watched(queue);
@@ -378,7 +496,7 @@ describe("with 200,000 rows", () => {
     expect(details).toEqual(
       expect.arrayContaining([
         "SCAN q USING INDEX merge_candidates",
-        "SEARCH p USING INDEX merge_project_open (state=?)",
+        "SEARCH p USING INDEX merge_project_open (state=? AND reason>?)",
         "SEARCH q USING INDEX merge_completed (completed_at<?)",
         "SEARCH q USING INDEX merge_completed (completed_at>? AND completed_at<?)",
         "SEARCH q USING INDEX merge_completed (completed_at>?)",
@@ -388,7 +506,7 @@ describe("with 200,000 rows", () => {
     const sweeping = watched(queue);
     expect(await findCandidates(sweeping.queue, now + 2 * hour)).toMatchObject({ candidates: [], swept: true });
     // What did not change is not even handed to JavaScript: that took 4.3 s.
-    expect(sweeping.seen.map(({ rows }) => rows)).toEqual([0, 0, 1, 0, 64, 0, 0]);
+    expect(sweeping.seen.map(({ rows }) => rows)).toEqual([0, 0, 1, 0, 0, 64, 0, 0]);
 
     await sql(path, "DROP INDEX merge_candidates");
     expect((await plans(path, idle.seen)).filter(wholeTable)).not.toEqual([]);

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { createClient } from "@libsql/client/sqlite3";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { openQueue } from "../../src/queue/database.ts";
+import { generationOf } from "../../src/queue/generation.ts";
 import { type MigrateOptions, type Migration, migrate } from "../../src/queue/migrate.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
+import { remember } from "../helpers/memory.ts";
 import {
   insertRows,
   now,
@@ -183,12 +185,132 @@ describe("our tables", () => {
     onTestFinished(() => queue.close());
     await queue.write((tx) =>
       tx.run("INSERT INTO merge_project (project_id, generation, state, since, failures) VALUES (?,?,?,?,?)", [
-        ...[1, "[]", "merged", now, 2],
+        ...[1, "[]", "skipped", now, 2],
       ]),
     );
     const types = "typeof(project_id) AS id, typeof(since) AS since, typeof(failures) AS failures";
     const [row] = await queue.read(`SELECT ${types}, since AS at FROM merge_project`);
     expect(row).toMatchObject({ id: "integer", since: "integer", failures: "integer", at: now });
+  });
+});
+
+describe("what others have settled is remembered", () => {
+  const memory = (path: string) => sql(path, "SELECT * FROM merge_project ORDER BY project_id");
+
+  test.each<Variant>(["originalMigrated", "ignore", "minimal"])("%s: as it was completed then", async (variant) => {
+    const words = ["merged", "merge_failed", "rolled_back", "skipped", 'somebody\'s "word"', ""];
+    const times = [now / 1000 - 0.123456, "2026-05-04 10:00:00", String(now / 1000), null, 5, 1e300];
+    const rows = words.map((_, index) => ({
+      ...(variant === "minimal" ? {} : { started_at: 0.1 + index, completed_at: times[index] ?? null }),
+      status: index === 1 ? "COMPLETED" : "completed",
+    }));
+    const path = await queueDb(temporaryDirectory(), {
+      variant,
+      rows: [...rows, {}, { status: "queued" }],
+      migrated: false,
+    });
+    if (variant !== "originalMigrated") await sql(path, "ALTER TABLE project_queue ADD COLUMN merged_status TEXT");
+    for (const [index, word] of words.entries()) {
+      await sql(path, "UPDATE project_queue SET merged_status = ? WHERE id = ?", [word, index + 1]);
+    }
+    const done = await run(path);
+    expect(done).toMatchObject({ backfilled: 1, skipped: 0, willLand: 1 });
+    const stored = await sql(path, "SELECT * FROM project_queue ORDER BY id");
+    const states = ["merged", "failed", "rolled_back", "skipped", "skipped", "skipped"];
+    const nothing = {
+      reason: null,
+      detail: null,
+      judged_on: null,
+      failures: 0,
+      next_attempt_at: null,
+      roles_json: null,
+    };
+    expect(await memory(path)).toEqual(
+      words.map((word, index) => ({
+        ...{ project_id: index + 1, generation: generationOf(stored[index] ?? never()), recorded_status: word },
+        ...{ state: states[index], since: now, ...nothing, attempt_id: null },
+      })),
+    );
+
+    const complete = await contents(path);
+    await run(path, { now: now + 5 });
+    expect(await contents(path)).toBe(complete);
+    // Known by now, or settled since.
+    await sql(path, "UPDATE project_queue SET merged_status = 'merged' WHERE id IN (6, 7)");
+    await run(path, { now: now + 5 });
+    expect(
+      (await memory(path)).map(({ project_id, since, state }) => [project_id, Number(since) - now, state]),
+    ).toEqual([...[1, 2, 3, 4, 5].map((id) => [id, 0, states[id - 1]]), ...[6, 7].map((id) => [id, 5, "merged"])]);
+  });
+
+  test("what the baseline skips too, whatever was remembered of it", async () => {
+    const path = await queueDb(temporaryDirectory(), { rows: [{}, {}] });
+    await remember(path, 2, "held", {
+      reason: "dirty_source",
+      detail: "a.txt",
+      failures: 3,
+      next_attempt_at: 9,
+      attempt_id: "A",
+    });
+    expect(await run(path, { baseline: "now", now: now + 5 })).toMatchObject({ skipped: 2 });
+    const skipped = { recorded_status: "skipped", state: "skipped", since: now + 5, reason: null, detail: null };
+    expect(await memory(path)).toMatchObject(
+      [1, 2].map((id) => ({ project_id: id, ...skipped, failures: 0, next_attempt_at: null, attempt_id: null })),
+    );
+  });
+
+  test("of what is not completed now, only an outcome of the completion before: a wish in advance is none", async () => {
+    const rows = ["merged", "merge_failed", "rolled_back", "skipped", "word", "pending_merge", null].map((word) => ({
+      status: "processing",
+      merged_status: word,
+    }));
+    const spread = rows.map((row, index) => ({ ...row, main_session: `s${index}` }));
+    const path = await queueDb(temporaryDirectory(), { variant: "originalMigrated", rows: spread });
+    expect((await memory(path)).map(({ project_id, state }) => [project_id, state])).toEqual([
+      [1, "merged"],
+      [2, "failed"],
+      [3, "rolled_back"],
+    ]);
+    // Nor is one that comes later, of a row that we know.
+    await sql(path, "UPDATE project_queue SET merged_status = 'rolled_back' WHERE id = 1");
+    await run(path);
+    expect((await memory(path))[0]).toMatchObject({ project_id: 1, recorded_status: "merged" });
+  });
+
+  test("text that is no UTF-8 is left out, and the rest is remembered", async () => {
+    const path = await queueDb(temporaryDirectory(), {
+      variant: "originalMigrated",
+      rows: [{ merged_status: "merged" }, { merged_status: "merged" }],
+      migrated: false,
+    });
+    await sql(path, "UPDATE project_queue SET merged_status = CAST(x'ff' AS TEXT) WHERE id = 1");
+    await sql(path, "UPDATE project_queue SET spec_path = CAST(x'2fff' AS TEXT) WHERE id = 2");
+    await run(path);
+    expect(await memory(path)).toMatchObject([{ project_id: 2, generation: expect.stringMatching(/^\["\/\ufffd",/) }]);
+  });
+
+  test("more rows than are written at once, beside a writer that hardly pauses; and what a killed migrate left out", async () => {
+    const path = await queueDb(temporaryDirectory(), {
+      variant: "originalMigrated",
+      rows: [{ status: "queued" }],
+      migrated: false,
+    });
+    await sql(
+      path,
+      `WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 25001)
+       INSERT INTO project_queue (id, spec_path, status, merged_status, completed_at) SELECT i, '/s' || i, 'completed', 'merged', i FROM n`,
+    );
+    const other = await otherWriter(path);
+    await run(path);
+    await other.stop();
+    const known = async (): Promise<unknown> => (await sql(path, "SELECT count(*) AS n FROM merge_project"))[0]?.["n"];
+    expect(await known()).toBe(25_000);
+    await sql(path, "DELETE FROM merge_project WHERE project_id % 2 = 0");
+    await run(path);
+    expect(await known()).toBe(25_000);
+    expect((await sql(path, "SELECT generation FROM merge_project WHERE project_id = 20002"))[0]).toMatchObject({
+      generation: '["/s20002",null,20002]',
+    });
   });
 });
 
@@ -380,6 +502,10 @@ describe("beside others", () => {
     await (await openQueue({ location: path, mode: "write" })).close();
   });
 });
+
+function never(): never {
+  throw new Error("no such row");
+}
 
 async function made(directory: string, statement: string): Promise<string> {
   const path = join(directory, "q.db");

@@ -213,9 +213,10 @@ test("100,000 rows: no table is scanned, counts read an index alone, and few row
   );
   await sql(
     path,
-    `INSERT INTO merge_project (project_id, generation, recorded_status, state, since)
+    `INSERT INTO merge_project (project_id, generation, recorded_status, state, since, reason)
      SELECT id, printf('["/specs/p%d.md",%d,%d]', id, id, id + 1), merged_status,
-       CASE merged_status WHEN 'merged' THEN 'merged' WHEN 'merge_failed' THEN 'failed' ELSE 'held' END, 1 FROM project_queue`,
+       CASE merged_status WHEN 'merged' THEN 'merged' WHEN 'merge_failed' THEN 'failed' ELSE 'held' END, 1,
+       CASE merged_status WHEN 'merged' THEN NULL ELSE 'conflict' END FROM project_queue`,
   );
   const queue = await open();
   const plans: string[] = [];

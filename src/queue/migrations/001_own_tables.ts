@@ -8,22 +8,25 @@
  * the orchestrator's own tools would stop. Hence NOT NULL on every primary key, which STRICT implied.
  */
 export const ownTables = `
--- What we know of a queue row beyond the row itself. No row: never looked at.
+-- What we know of a queue row beyond the row itself. No row: never looked at, nor settled by others when migrate or a sweep
+-- last compared. A row that others settled (the original's tools, a hand, migrate --baseline) has its state here with every
+-- column from reason on empty, so that it is noticed when the project is completed again.
 CREATE TABLE merge_project (
   project_id      INTEGER PRIMARY KEY,
   generation      TEXT NOT NULL,             -- spec_path, started_at, completed_at as they were (see generation.ts)
-  recorded_status TEXT,                      -- what we last wrote into merged_status; another value there is somebody's wish and wins
-  state           TEXT NOT NULL CHECK (state IN ('waiting','held','failed','merged','rolled_back')),
+  recorded_status TEXT,                      -- what we last wrote or accepted in merged_status; another value there is somebody's wish and wins
+  state           TEXT NOT NULL CHECK (state IN ('waiting','held','failed','merged','rolled_back','skipped')),
   reason          TEXT,
   detail          TEXT,
-  since           INTEGER NOT NULL,          -- when state, reason or detail last changed
+  since           INTEGER NOT NULL,          -- when state, reason or detail last changed; what others settled: when we learnt of it
   judged_on       TEXT,                      -- the object ids a failure was judged on: looked at again only when they moved
   failures        INTEGER NOT NULL DEFAULT 0,-- transient failures in a row, for the backoff
   next_attempt_at INTEGER,                   -- not before; NULL is any tick
   roles_json      TEXT,                      -- retry --roles: only these agents' heads
   attempt_id      TEXT                       -- the newest attempt
 );
-CREATE INDEX merge_project_open ON merge_project(state) WHERE state IN ('waiting','held','failed');
+-- With the reason, because the failures of others have none: a tick does not read them, however many there are.
+CREATE INDEX merge_project_open ON merge_project(state, reason) WHERE state IN ('waiting','held','failed');
 
 -- One try at one project. Finished when outcome is set.
 CREATE TABLE merge_attempt (
