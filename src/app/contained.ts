@@ -2,7 +2,7 @@ import { visible } from "../core/describe.ts";
 import { failed, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { independent, isAncestor, revList } from "../git/ancestry.ts";
-import type { Merger } from "../git/merge.ts";
+import type { MergeResult, Merger } from "../git/merge.ts";
 import { writeCommit } from "../git/objects.ts";
 import { git } from "../git/process.ts";
 import type { App, Workplace } from "./context.ts";
@@ -38,43 +38,42 @@ export async function containment(
   return { landing: heads.filter((head) => head.oid !== tip && outermost.includes(head.oid)), unsure: false };
 }
 
-export type Past =
-  | { readonly mergeCommit: string | null; readonly warnings: readonly string[] }
-  /** It landed and was reverted: the tree that has its changes again, and the head to name as the second parent. */
-  | { readonly again: { readonly head: Head; readonly tree: string } };
+/** A head whose work landed with the commit `brought` and was reverted since. */
+export type Reverted = { readonly head: Head; readonly brought: string };
+
+/** The commit that brought the last head, null where that is no merge; and what of the work is there in name only. */
+export type Past = {
+  readonly mergeCommit: string | null;
+  readonly reverted: readonly Reverted[];
+  readonly warnings: readonly string[];
+};
 
 /**
  * What became of work whose commits the tip contains already. Being an ancestor is no proof that the content is there: a reverted
- * merge leaves the head an ancestor. So the commit that brought the work to the mainline is found, and a revert of it looked for.
+ * merge leaves the head an ancestor. So the commit that brought each head to the mainline is found, and a revert of it looked for.
  */
-export async function past(
-  app: App,
-  place: Workplace,
-  merger: Merger,
-  tip: { commit: string; tree: string },
-  work: Work,
-): Promise<Past | Trouble> {
-  const left = await leftBehind(app, place, tip.commit, work);
+export async function past(app: App, place: Workplace, tip: string, work: Work): Promise<Past | Trouble> {
+  const left = await leftBehind(app, place, tip, work);
   if (left !== null) return left;
-  const warnings = work.heads.some((head) => head.committed) ? [] : ["no_commits"];
-  const head = work.heads.at(-1);
-  if (head === undefined) return { mergeCommit: null, warnings: ["no_commits"] };
   const { gitDir } = place.scratch;
-  const mainline = await revList(app.git, gitDir, ["--first-parent", "--ancestry-path"], [tip.commit, `^${head.oid}`]);
-  if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
-  const brought = mainline.at(-1) ?? null;
-  if (brought === null) return { mergeCommit: null, warnings };
-  const reverts = await revList(
-    app.git,
-    gitDir,
-    ["--fixed-strings", `--grep=This reverts commit ${brought}`],
-    [tip.commit, `^${brought}`],
-  );
-  if (!Array.isArray(reverts)) return unreadable("the target's commits", reverts);
-  if (reverts.length === 0) return { mergeCommit: (await isMerge(app, place, brought)) ? brought : null, warnings };
-  const tree = await broughtBack(app, place, merger, tip, brought);
-  if (tree === null || tree === tip.tree) return { mergeCommit: brought, warnings };
-  return { again: { head, tree } };
+  const brought = new Map<string, Head>();
+  let mergeCommit: string | null = null;
+  for (const head of work.heads) {
+    const mainline = await revList(app.git, gitDir, ["--first-parent", "--ancestry-path"], [tip, `^${head.oid}`]);
+    if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
+    const oldest = mainline.at(-1);
+    const isMerge = oldest !== undefined && (await merges(app, place, oldest, head.oid));
+    mergeCommit = isMerge ? oldest : null;
+    if (isMerge && !brought.has(oldest)) brought.set(oldest, head);
+  }
+  const reverted: Reverted[] = [];
+  for (const [commit, head] of brought) {
+    const grep = ["--fixed-strings", `--grep=This reverts commit ${commit}`];
+    const reverts = await revList(app.git, gitDir, grep, [tip, `^${commit}`]);
+    if (!Array.isArray(reverts)) return unreadable("the target's commits", reverts);
+    if (reverts.length > 0) reverted.push({ head, brought: commit });
+  }
+  return { mergeCommit, reverted, warnings: work.heads.some((head) => head.committed) ? [] : ["no_commits"] };
 }
 
 /** HEAD is in the target, but a branch that this worktree had checked out is not: which of them is the work is not ours to guess. */
@@ -93,17 +92,19 @@ async function leftBehind(app: App, place: Workplace, tip: string, work: Work): 
   );
 }
 
-async function isMerge(app: App, place: Workplace, commit: string): Promise<boolean> {
+/** Whether a commit is a merge that brought `head`: not when the head is itself on the mainline, and this what came next. */
+async function merges(app: App, place: Workplace, commit: string, head: string): Promise<boolean> {
   const result = await git(app.git, {
     gitDir: place.scratch.gitDir,
     args: ["rev-parse", "--verify", "-q", "--end-of-options", `${commit}^2`],
   });
-  return result.code === 0;
+  if (result.code !== 0) return false;
+  return (await isAncestor(app.git, place.scratch.gitDir, head, `${commit}^1`)) === false;
 }
 
 /**
  * The tip's tree with what `brought` did done again: a three-way merge whose base is its first parent's tree. Said with three commits
- * made up for it, because `merge-tree --merge-base` came only with git 2.40. Null when it conflicts: the target has moved past it.
+ * made up for it, because `merge-tree --merge-base` came only with git 2.40. Null when git cannot read it.
  */
 export async function broughtBack(
   app: Pick<App, "git">,
@@ -111,7 +112,7 @@ export async function broughtBack(
   merger: Merger,
   tip: { tree: string },
   brought: string,
-): Promise<string | null> {
+): Promise<MergeResult | null> {
   const trees = await git(app.git, {
     gitDir: place.scratch.gitDir,
     args: ["rev-parse", `${brought}^1^{tree}`, `${brought}^{tree}`],
@@ -122,6 +123,5 @@ export async function broughtBack(
   const make = (tree: string, parents: string[]) =>
     writeCommit(place.scratch.objects, place.snapshot.sha256, { tree, parents, stamp, message: "trial\n" });
   const base = make(before, []);
-  const result = await merger.merge(make(tip.tree, [base]), make(after, [base]));
-  return result.kind === "clean" ? result.tree : null;
+  return await merger.merge(make(tip.tree, [base]), make(after, [base]));
 }

@@ -8,7 +8,7 @@ import { writeCommit } from "../git/objects.ts";
 import { showPath } from "../git/paths.ts";
 import { type Change, putBack } from "../git/trees.ts";
 import type { Chain, Tip } from "./chain.ts";
-import { containment, past } from "./contained.ts";
+import { broughtBack, containment, past } from "./contained.ts";
 import type { App } from "./context.ts";
 import type { Already, Work } from "./plan.ts";
 import { type Head, unreadable } from "./sources.ts";
@@ -90,14 +90,26 @@ async function contained(chain: Chain, work: Work): Promise<Merged | { readonly 
     if (isTrouble(base)) return base;
     if (base.landing.length > 0) return nothing; // rides on an earlier step
   }
-  const history = await past(app, place, merger, tip, work);
+  const history = await past(app, place, tip.commit, work);
   if (isTrouble(history)) return history;
-  if (!("again" in history)) {
+  let merged = nothing;
+  for (const { head, brought } of history.reverted) {
+    const result = await broughtBack(app, place, merger, merged.tip, brought);
+    if (result?.kind === "conflict") {
+      const where = visible(listPaths(result.paths));
+      const detail = `${visible(head.role)}'s work landed and was reverted; bringing it back conflicts in ${where}.`;
+      return failed("conflict", detail, { conflicts: result.paths.map(showPath) });
+    }
+    if (result?.kind !== "clean") return held("repository_busy", "git could not read a landing.", { transient: true });
+    if (result.tree === merged.tip.tree) continue; // somebody has brought it back already
+    const again = await addMerge(chain, work, merged, head, result.tree);
+    if (isTrouble(again)) return again;
+    merged = again;
+  }
+  if (merged.commits.length === 0) {
     return { already: { mergeCommit: history.mergeCommit, warnings: [...work.warnings, ...history.warnings] } };
   }
-  const again = await addMerge(chain, work, nothing, history.again.head, history.again.tree);
-  if (isTrouble(again)) return again;
-  return { ...again, warnings: [...again.warnings, "it had been reverted: its changes are brought back"] };
+  return { ...merged, warnings: [...merged.warnings, "it had been reverted: its changes are brought back"] };
 }
 
 /** A conflict, told with whom: the target, an agent of the same project, or a project that lands in the same run. */

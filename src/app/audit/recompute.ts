@@ -66,7 +66,8 @@ export function openRecomputer(
     );
     const brought = Array.isArray(mainline) ? mainline.at(-1) : undefined;
     if (brought === undefined) return { tree };
-    return { tree: (await broughtBack(app, place, merger, { tree: before }, brought)) ?? tree };
+    const back = await broughtBack(app, place, merger, { tree: before }, brought);
+    return { tree: back?.kind === "clean" ? back.tree : tree };
   }
 
   async function compare(landed: Landed, warnings: readonly string[]): Promise<Comparison> {
