@@ -1,16 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { outcomeOf, pushOf, queueOf, rowOf, tick, waitsOver } from "../helpers/landing.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
-import {
-  colleague,
-  fingerprint,
-  gitWrapper,
-  makeRepo,
-  refsOf,
-  withProject,
-  withRemote,
-  writeFiles,
-} from "../helpers/repo.ts";
+import { colleague, fingerprint, makeRepo, refsOf, withProject, withRemote, writeFiles } from "../helpers/repo.ts";
 
 /** A project with a remote on which a colleague has pushed `files` since. */
 function behind(files: Record<string, string> = { "theirs.txt": "theirs\n" }) {
@@ -148,56 +139,6 @@ describe("a remote that went another way", () => {
     const done = await tick(db, [], { config: `[push]\ndiverged = "hold"\n` });
     expect(done.of(2)).toMatchObject({ outcome: "held", reason: "target_diverged" });
     expect(remote.git("rev-parse", "main")).toBe(theirs);
-  });
-});
-
-describe("a remote that moves between our look and our push", () => {
-  /** A colleague who pushes at the very moment of our first push; `times` of our pushes are beaten so. */
-  function racing(times: number) {
-    const repo = makeRepo();
-    const remote = withRemote(repo);
-    const { spec } = withProject(repo, "cart");
-    const other = colleague(remote);
-    const identity = "-c user.name=C -c user.email=c@example.com";
-    const clean = `env -i PATH="$PATH" git -C '${other.path}'`;
-    const push = `${clean} pull -q --rebase && ${clean} ${identity} commit -q --allow-empty -m "theirs $n" && ${clean} push -q origin HEAD:main`;
-    const script = `PATH='${process.env["PATH"]}'
-for n in ${Array.from({ length: times }, (_, n) => n).join(" ")}; do
-  if [ "$1" = push ] && mkdir '${repo.dir}/once'$n 2>/dev/null; then ${push}; break; fi
-done`;
-    return { repo, remote, spec, env: gitWrapper(repo.dir, script) };
-  }
-
-  test("is taken in, and pushed in the same tick", async () => {
-    const { repo, remote, spec, env } = racing(1);
-    const db = await queueOf(repo, spec);
-    const done = await tick(db, [], { env });
-    expect(done.of(1)).toMatchObject({ outcome: "merged", push: "pushed" });
-    expect(remote.git("log", "--format=%s", "main")).toContain("theirs 0");
-    expect(remote.git("rev-parse", "main")).toBe(repo.head());
-    expect(Object.keys(refsOf(remote, "refs/tags"))).toHaveLength(1);
-    expect(repo.git("status", "--porcelain")).toBe("");
-  });
-
-  test("every time is left pending after a few rounds, and pushed later", async () => {
-    const { repo, remote, spec, env } = racing(9);
-    const db = await queueOf(repo, spec);
-    expect((await tick(db, [], { env })).of(1)).toMatchObject({ outcome: "merged", push: "pending" });
-    await waitsOver(db);
-    expect((await tick(db)).report.pushes[0]).toMatchObject({ state: "pushed" });
-    expect(remote.git("rev-parse", "main")).toBe(repo.head());
-    expect(Object.keys(refsOf(remote, "refs/tags"))).toHaveLength(1);
-  });
-
-  test("whose answer to a push is lost is asked what it holds: that is pushed", async () => {
-    const repo = makeRepo();
-    const remote = withRemote(repo);
-    const { spec } = withProject(repo, "cart");
-    const real = `PATH='${process.env["PATH"]}' git`;
-    const env = gitWrapper(repo.dir, `if [ "$1" = push ]; then ${real} "$@" >/dev/null 2>&1; exit 128; fi`);
-    const db = await queueOf(repo, spec);
-    expect((await tick(db, [], { env })).of(1)).toMatchObject({ outcome: "merged", push: "pushed" });
-    expect(remote.git("rev-parse", "main")).toBe(repo.head());
   });
 });
 
