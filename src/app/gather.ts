@@ -1,4 +1,5 @@
-import { isTrouble, type Trouble } from "../core/reasons.ts";
+import { visible } from "../core/describe.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget } from "../core/target.ts";
 import { type Candidate, unchanged } from "../queue/candidates.ts";
 import { type Located, locate, nameOf } from "./candidates.ts";
@@ -46,7 +47,7 @@ export async function gather(
     const startedAt = app.now();
     const name = nameOf(candidate);
     app.progress(`looking at ${name}`);
-    const found = await prepare(app, visits, active, candidate, startedAt);
+    const found = await prepare(app, visits, active, candidate, startedAt).catch(unusable);
     if (found.result === "settled") continue;
     if (isTrouble(found.result)) {
       if (secondLook) continue; // it failed for another reason and still does
@@ -58,6 +59,12 @@ export async function gather(
     }
   }
   return { ready, missed };
+}
+
+/** A directory or disk that refuses one project must not stop the others. What is no such refusal is a bug, and is thrown on. */
+function unusable(error: unknown): { result: Trouble; repository: null } {
+  if (!(error instanceof Error && "syscall" in error && "code" in error)) throw error;
+  return { result: held("repository_busy", `${visible(error.message)}.`, { transient: true }), repository: null };
 }
 
 async function prepare(

@@ -36,6 +36,7 @@ export function intentOf(app: App, place: Workplace, plan: Plan, details: Landed
       ],
     },
     push: { state, detail: receiver.push.detail },
+    trusted: place.trusted,
   };
 }
 

@@ -13,6 +13,7 @@ import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
+import { putBackWhatIsOurs } from "./putBack.ts";
 import { unreadable } from "./sources.ts";
 
 /** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
@@ -62,6 +63,9 @@ export async function land(
     if (refusal !== null && !(await arrived(git, gitDir, receiver.target, plan.tip))) {
       // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.
       if (refusal.code === null) return leaveOpen(unreadable(receiver.checkout.path, refusal));
+      // A refusal leaves no trace, a full disk half of the files.
+      const put = await putBackWhatIsOurs({ ...app, git: uninterrupted(app.git) }, place, intent, receiver.checkout);
+      if (put !== null) return leaveOpen(put);
       const changes = plan.steps.flatMap((step) => step.changes);
       const paths = await pathsRefused(git, place.scratch, receiver.checkout, changes);
       const trouble = { ...inTheWay(receiver.checkout.path, paths), output: refusal.transcript };
@@ -74,8 +78,8 @@ export async function land(
   return { intent };
 }
 
-/** The same, deaf to signals. */
-function uninterrupted(context: GitContext): GitContext {
+/** The same, deaf to signals: what is half done is worse than a second more. */
+export function uninterrupted(context: GitContext): GitContext {
   return { ...context, signal: new AbortController().signal };
 }
 
@@ -89,37 +93,44 @@ function beforeCheckout(plan: Plan, intent: Intent): RefChange[] {
   );
   return [
     { verb: "verify", ref: intent.target, from: plan.receiver.old },
+    // git commits a transaction ref by ref, in this order: killed in it, the mark is there whenever anything is.
+    { verb: "create", ref: pendingPrefix + intent.landingId, to: intent.tip },
     ...[...heads].map(([ref, from]): RefChange => ({ verb: "verify", ref, from })),
     ...intent.refs.backups.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
-    { verb: "create", ref: pendingPrefix + intent.landingId, to: intent.tip },
   ];
 }
 
-/** T1 taken back: a landing that did not happen leaves no branch behind. */
-export function undo(intent: Intent): RefChange[] {
-  return [
-    ...intent.refs.backups.map(({ ref, oid }): RefChange => ({ verb: "delete", ref, from: oid })),
-    { verb: "delete", ref: pendingPrefix + intent.landingId, from: intent.tip },
-  ];
+/** T1 taken back: a landing that did not happen leaves no branch behind. `there` are its refs that exist: all, unless it was killed. */
+export function undo(intent: Intent, there: ReadonlyMap<string, string> | null = null): RefChange[] {
+  const made = [...intent.refs.backups, { ref: pendingPrefix + intent.landingId, oid: intent.tip }];
+  return made
+    .filter(({ ref, oid }) => there === null || there.get(ref) === oid)
+    .map(({ ref, oid }): RefChange => ({ verb: "delete", ref, from: oid }));
 }
 
 /**
- * T2: the target (when no checkout moved it), the tags, the proofs; the pending mark goes. Only when the target then stands at the tip,
- * or past it because somebody has committed since. Null when done.
+ * T2: the target (when no checkout moved it), the tags, the proofs; the pending mark goes, last of all. Only when the target then stands
+ * at the tip, or past it because somebody has committed since. `there` are the refs of the landing that exist: those of T1, unless it was
+ * killed in either transaction. Null when done.
  */
 export async function finishRefs(
   context: GitContext,
   refs: RefSession,
   gitDir: string,
   intent: Intent,
+  there: ReadonlyMap<string, string> = afterT1(intent),
 ): Promise<Trouble | null> {
+  const { backups, tags, proofs } = intent.refs;
+  const pending = pendingPrefix + intent.landingId;
   const rest: RefChange[] = [
-    ...intent.refs.tags.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
-    ...intent.refs.proofs.map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
-    { verb: "delete", ref: pendingPrefix + intent.landingId, from: intent.tip },
+    ...[...backups, ...tags, ...proofs]
+      .filter(({ ref, oid }) => there.get(ref) !== oid)
+      .map(({ ref, oid }): RefChange => ({ verb: "create", ref, to: oid })),
+    ...(there.has(pending) ? [{ verb: "delete", ref: pending, from: intent.tip } as const] : []),
   ];
+  if (rest.length === 0) return null;
   const target: RefChange =
-    intent.checkout === null
+    intent.checkout === null && there.get(intent.target) !== intent.tip
       ? { verb: "update", ref: intent.target, to: intent.tip, from: intent.base }
       : { verb: "verify", ref: intent.target, from: intent.tip };
   const failure = await refs.transact([target, ...rest]);
@@ -127,6 +138,15 @@ export async function finishRefs(
   if (!(await arrived(context, gitDir, intent.target, intent.tip))) return refsMoved(failure);
   const again = await refs.transact(rest);
   return again === null ? null : refsMoved(again);
+}
+
+/** The refs that T1 has made. */
+function afterT1(intent: Intent): Map<string, string> {
+  const { backups } = intent.refs;
+  return new Map([
+    ...backups.map(({ ref, oid }) => [ref, oid] as const),
+    [pendingPrefix + intent.landingId, intent.tip],
+  ]);
 }
 
 /** Whether a ref stands at a commit or past it. */

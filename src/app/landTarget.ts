@@ -137,22 +137,28 @@ async function landBatch(
     progress.landed.push(...intentOf(app, place, plan, details).landed);
     return;
   }
-  await recordAlready(app.queue, lease, already, app.now());
-  if (plan.steps.length === 0) return;
+  // Work that only the remote's branch has is in our target once that is taken in, and not before.
+  const brought = already.length > 0 && plan.tip !== progress.receiver.old;
+  if (plan.steps.length === 0 && !brought) {
+    await recordAlready(app.queue, lease, already, app.now());
+    return;
+  }
   const landing = await land(app, place, lease, plan, details);
   if ("intent" in landing) {
+    await recordAlready(app.queue, lease, already, app.now());
     progress.landed.push(...landing.intent.landed);
     progress.tags.push(...landing.intent.refs.tags);
     progress.receiver = after(plan);
     return;
   }
-  const landing_works = plan.steps.map((step) => step.work);
-  if (!landing.checkoutRefused || landing_works.length === 1) {
-    miss(landing_works, landing.trouble);
+  const refused = works.filter((work) => !plan.out.has(work.projectId));
+  progress.landed = progress.landed.filter((one) => !already.includes(one));
+  if (!landing.checkoutRefused || refused.length === 1) {
+    miss(refused, landing.trouble);
     return;
   }
   // git refused the checkout for a reason that was not foreseen. One by one, so that one project does not starve the others.
-  for (const work of landing_works) await landBatch(app, visit, [work], details, progress);
+  for (const work of refused) await landBatch(app, visit, [work], details, progress);
 }
 
 /** Work that is in the target without our doing may have left the checkout behind its branch: brought forward, or the reason why not. */

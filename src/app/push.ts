@@ -5,6 +5,7 @@ import { git } from "../git/process.ts";
 import { listRemote, push as pushRefs, type Remote } from "../git/remote.ts";
 import { type Debt, owedTags, recordPush } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
+import { clearRemoteLocks } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Receiver } from "./receiver.ts";
 
@@ -58,6 +59,7 @@ export async function pushTarget(
   app.progress(`pushing to ${remote.name}`);
   const tags = app.config.tag.mode === "push" ? await tagsToPush(app, place, target, newTags) : [];
   const refspecs = [{ oid: tip, ref: target }, ...tags];
+  const began = app.now();
   const result = await pushRefs(app.git, place.scratch, remote, refspecs, app.config.push.timeoutMs);
   switch (result.kind) {
     case "pushed":
@@ -68,19 +70,34 @@ export async function pushTarget(
     case "refused":
       return await settle("refused", result.detail);
     case "failed": {
-      if (await holds(app, place, remote, target, tip)) return await settle("pushed", null);
+      if (await holds(app, place, remote, target, tip, tags)) {
+        await moveTracking(place, remote, target, tip);
+        return await settle("pushed", null);
+      }
+      // The other side of a push to a directory on this host is our child: killed, it leaves its lock files there.
+      await clearRemoteLocks(app, place, target, began);
       app.log.debug(result.transcript);
       return await settle("pending", result.detail);
     }
   }
 }
 
-/** Whether the remote's branch contains `tip` now, asked of the remote itself. */
-async function holds(app: App, place: Workplace, remote: Remote, target: string, tip: string): Promise<boolean> {
+/**
+ * Whether the remote's branch contains `tip` now, and all `tags` are there, asked of the remote itself. An atomic push is none for a
+ * receiving side that is killed in it: it moves ref by ref.
+ */
+async function holds(
+  app: App,
+  place: Workplace,
+  remote: Remote,
+  target: string,
+  tip: string,
+  tags: readonly TagRef[],
+): Promise<boolean> {
   const heads = await listRemote(app.git, place.scratch, remote, app.config.push.timeoutMs);
   if ("transcript" in heads) return false;
   const there = heads.get(target);
-  if (there === undefined) return false;
+  if (there === undefined || tags.some(({ ref, oid }) => heads.get(ref) !== oid)) return false;
   return there === tip || (await isAncestor(app.git, place.scratch.gitDir, tip, there)) === true;
 }
 
@@ -109,7 +126,11 @@ async function moveTracking(place: Workplace, remote: Remote, target: string, ti
   const ref = `refs/remotes/${remote.name}/${shortName(target)}`;
   const from = place.snapshot.refs.get(ref)?.oid;
   if (from === tip) return;
-  await place.refs.transact([
-    from === undefined ? { verb: "create", ref, to: tip } : { verb: "update", ref, to: tip, from },
-  ]);
+  const change =
+    from === undefined
+      ? ({ verb: "create", ref, to: tip } as const)
+      : ({ verb: "update", ref, to: tip, from } as const);
+  const failure = await place.refs.transact([change]);
+  // Its git was killed: there is no later step that would bring the ref up to date.
+  if (failure?.code === null) await place.refs.transact([change]);
 }

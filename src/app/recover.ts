@@ -1,30 +1,32 @@
-import { existsSync } from "node:fs";
+import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
-import { shortName } from "../core/target.ts";
 import { fastForward } from "../git/checkout.ts";
-import { listPaths } from "../git/dirty.ts";
-import { gitAtWorkIn, orphansOf } from "../git/orphans.ts";
-import { indexArrived, putCheckoutBack, removeStaleLocks } from "../git/repair.ts";
+import { type LookedAt, listPaths } from "../git/dirty.ts";
+import { type GitContext, git } from "../git/process.ts";
+import { lastWords } from "../git/remote.ts";
+import { putCheckoutBack, stagedOtherwise } from "../git/repair.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
-import { openDiffer } from "../git/trees.ts";
 import { abandon, type Intent, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { arrived, finishRefs, undo } from "./land.ts";
-import { treeOf } from "./receiver.ts";
+import { changesOf, putBackWhatIsOurs, standardsOf, stuck } from "./putBack.ts";
 
-/** What recovery found and did with one landing of a dead run. */
+/** What recovery found and did with one landing of a dead run: the rows of docs/recovery.md. */
 export type Recovered = {
   readonly landingId: string;
   readonly repository: string;
   readonly found: "not begun" | "before the checkout" | "before the tags" | "before the record" | "overtaken";
-  readonly did: "abandoned" | "finished" | "waits";
+  readonly did: "abandoned" | "finished";
   readonly projects: ReadonlyArray<{ readonly id: number; readonly name: string }>;
 };
 
+type Outcome = Pick<Recovered, "found" | "did">;
+
 /**
- * Finishes or forgets every open landing of a repository. Git decides: the row only says where to look (docs/states.md has the table).
- * A Trouble when something is left that a person must see to; the repository is then not worked on.
+ * Finishes or forgets every open landing of a repository. Git decides: the row only says where to look. The dead runs' processes are
+ * ended and their lock files gone (locks.ts). A Trouble when something is left that a person must see to, or that may pass; the
+ * repository is then not worked on, and the landing stays open.
  */
 export async function recover(
   app: App,
@@ -34,8 +36,6 @@ export async function recover(
 ): Promise<Recovered[] | Trouble> {
   const done: Recovered[] = [];
   for (const intent of intents) {
-    const locked = clearLocks(place, intent);
-    if (locked !== null) return locked;
     const outcome = await recoverOne(app, place, lease, intent);
     if ("outcome" in outcome) return outcome;
     done.push({
@@ -48,112 +48,106 @@ export async function recover(
   return done;
 }
 
-/** Ends the git processes of dead runs: one of them could still move a ref while we look. */
-export async function endOrphans(runIds: ReadonlySet<string>): Promise<number> {
-  const orphans = orphansOf(runIds);
-  for (const pid of orphans) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // gone by itself
-    }
-  }
-  const deadline = Date.now() + 5000;
-  while (orphansOf(runIds).length > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
-  return orphans.length;
-}
-
-type Outcome = Pick<Recovered, "found" | "did">;
-
 async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Intent): Promise<Outcome | Trouble> {
   const gitDir = place.snapshot.repository.commonDir;
-  const { refs } = place.snapshot;
+  const refs = await refsOf(app.git, gitDir, intent);
+  if (refs === null) return stuck(intent, "its refs could not be read");
   const pending = refs.has(pendingPrefix + intent.landingId);
-  const target = refs.get(intent.target)?.oid ?? null;
+  const target = refs.get(intent.target) ?? null;
   const there =
     target !== null && (target === intent.tip || (await arrived(app.git, gitDir, intent.target, intent.tip)));
-  const close = async (found: Outcome["found"]): Promise<Outcome> => {
+  const close = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
+    // A transaction of several refs is not all or nothing for one who is killed in it: what there is already stays.
+    const trouble = await finishRefs(app.git, place.refs, gitDir, intent, refs);
+    if (trouble !== null) return trouble;
     await record(app.queue, lease, intent, app.now());
     return { found, did: "finished" };
   };
-  const forget = async (found: Outcome["found"]): Promise<Outcome> => {
+  const takeBack = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
+    const changes = undo(intent, refs);
+    const failure = changes.length === 0 ? null : await place.refs.transact(changes);
+    if (failure !== null) return stuck(intent, `its refs could not be put back (${lastWords(failure)})`);
     await abandon(app.queue, lease, intent.landingId, app.now());
     return { found, did: "abandoned" };
   };
-  const takeBack = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
-    const undone = await place.refs.transact(undo(intent));
-    return undone === null ? await forget(found) : stuck(intent, "its refs could not be put back");
-  };
   if (!pending) {
-    // The proofs and the pending mark change in one transaction: with neither mark nor landing, T1 never happened.
-    return there ? await close("before the record") : await forget("not begun");
+    // The pending mark is the first ref to come and the last to go: without it T1 did not happen, or T2 did, and is over.
+    if (there) return await close("before the record");
+    // With a proof it had landed, and somebody moved the target back since: what bears witness of it stays.
+    if (!intent.refs.proofs.some(({ ref }) => refs.has(ref))) return await takeBack("not begun");
+    await abandon(app.queue, lease, intent.landingId, app.now());
+    return { found: "overtaken", did: "abandoned" };
   }
-  if (!there && target === intent.base && intent.checkout !== null) {
-    const advanced = await advance(app, place, intent);
-    if (advanced === "gone") return await takeBack("overtaken");
-    if (advanced !== null) return advanced;
-  } else if (!there && target !== intent.base) {
+  if (there) return await close("before the tags");
+  const out = place.snapshot.worktrees.find((tree) => tree.present && tree.branch === intent.target);
+  if (target === intent.base && (out !== undefined || intent.checkout === null)) {
+    const advanced = out === undefined ? null : await advance(app, place, intent, { ...out, head: intent.base });
+    if (advanced === null) return await close("before the checkout");
+    if (advanced !== "refused") return advanced;
     return await takeBack("overtaken");
   }
-  const trouble = await finishRefs(app.git, place.refs, gitDir, intent);
-  if (trouble !== null) return trouble;
-  return await close(there ? "before the tags" : "before the checkout");
+  // Somebody committed, or switched branches, before we came: what git had half written for us goes, and the landing starts over.
+  const was = place.snapshot.worktrees.find((tree) => tree.present && tree.path === intent.checkout);
+  if (was !== undefined) {
+    const put = await putBackWhatIsOurs(app, place, intent, { ...was, head: intent.base });
+    if (put !== null) return put;
+  }
+  return await takeBack("overtaken");
 }
 
 /**
  * Brings the checkout forward for a landing that died before or while doing so: what git had half written is put back first, then the
- * same fast-forward runs again. Null when the checkout then stands at the tip; "gone" when the target is checked out no longer.
+ * same fast-forward runs again. Null when the index and the files stand at the tip; "refused" when they stand at the base again.
  */
-async function advance(app: App, place: Workplace, intent: Intent): Promise<"gone" | Trouble | null> {
-  const tree = place.snapshot.worktrees.find((one) => one.path === intent.checkout && one.branch === intent.target);
-  if (tree === undefined) return "gone";
-  const git = inCheckout(app.git, place);
-  const looked = { path: tree.path, gitDir: tree.gitDir, head: intent.base };
-  const differ = openDiffer(app.git, place.scratch);
-  const trees = await Promise.all([treeOf(app, place, intent.base), treeOf(app, place, intent.tip)]);
-  const [before, after] = trees;
-  const changes = typeof before === "string" && typeof after === "string" ? await differ.diff(before, after) : null;
-  await differ.close();
+async function advance(
+  app: App,
+  place: Workplace,
+  intent: Intent,
+  tree: LookedAt,
+): Promise<"refused" | Trouble | null> {
+  const changes = await changesOf(app, place, intent);
   if (changes === null) return stuck(intent, "git could not compare the two commits");
-  const arrivedThere = await indexArrived(git, looked, intent.tip, changes);
-  if (typeof arrivedThere !== "boolean") return stuck(intent, "its index could not be read");
-  if (arrivedThere) {
-    const moved = await place.refs.transact([
+  const context = inCheckout(app.git, place);
+  const notNew = await stagedOtherwise(context, tree, intent.tip, changes);
+  if (!Array.isArray(notNew)) return stuck(intent, "its index could not be read");
+  if (notNew.length === 0) {
+    // The index is written last, when all files are: only the branch is behind.
+    const failure = await place.refs.transact([
       { verb: "update", ref: intent.target, to: intent.tip, from: intent.base },
     ]);
-    return moved === null ? null : stuck(intent, "its branch could not be moved");
+    return failure === null ? null : stuck(intent, `its branch could not be moved (${lastWords(failure)})`);
   }
-  const users = await putCheckoutBack(git, looked, place.snapshot.sha256, changes);
-  if (!Array.isArray(users)) return stuck(intent, "its files could not be put back");
-  if (users.length > 0) return stuck(intent, `${listPaths(users)} there is neither the old version nor the new one`);
-  return (await fastForward(git, looked, intent.tip)) === null ? null : "gone";
+  const staged = await stagedOtherwise(context, tree, intent.base, changes);
+  if (!Array.isArray(staged)) return stuck(intent, "its index could not be read");
+  const ours = changes.filter((change) => !staged.includes(change));
+  const users = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
+  if (!Array.isArray(users)) return stuck(intent, `its files could not be put back (${lastWords(users)})`);
+  const unknown = [...staged.map(({ path }) => path), ...users];
+  if (unknown.length > 0) {
+    return stuck(intent, `${visible(listPaths(unknown))} there is neither the old version nor the new one`);
+  }
+  const refusal = await fastForward(context, tree, intent.tip);
+  if (refusal === null) return null;
+  if (refusal.code === null) return passing(`git was ended while it brought ${visible(tree.path)} forward.`);
+  // Refused as a whole, or given up half-way (a full disk): in either case nothing of it may stay.
+  const again = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
+  return Array.isArray(again) ? "refused" : stuck(intent, `its files could not be put back (${lastWords(again)})`);
 }
 
-/** The lock files that this landing's git processes may have left when they were killed. A Trouble when one is somebody else's. */
-function clearLocks(place: Workplace, intent: Intent): Trouble | null {
-  const gitDir = place.snapshot.repository.commonDir;
-  const tree = place.snapshot.worktrees.find((one) => one.path === intent.checkout);
+/** The refs of a landing that there are, and the target: full name -> id. Null when git cannot tell. */
+async function refsOf(context: GitContext, gitDir: string, intent: Intent): Promise<Map<string, string> | null> {
   const { backups, tags, proofs } = intent.refs;
-  const refs = [
+  const names = [
     intent.target,
     pendingPrefix + intent.landingId,
     ...[...backups, ...tags, ...proofs].map(({ ref }) => ref),
   ];
-  const files = [
-    ...refs.map((ref) => `${gitDir}/${ref}.lock`),
-    `${gitDir}/packed-refs.lock`,
-    ...(tree === undefined ? [] : [`${tree.gitDir}/index.lock`, `${tree.gitDir}/HEAD.lock`]),
-  ].filter((file) => existsSync(file));
-  if (files.length === 0) return null;
-  if (gitAtWorkIn(tree?.path ?? gitDir)) return held("repository_busy", "another git is at work there.");
-  const [left] = removeStaleLocks(files, intent.createdAt);
-  return left === undefined ? null : stuck(intent, `${left}, which is older, is in the way`);
+  const result = await git(context, { gitDir, args: ["for-each-ref", "--format=%(objectname) %(refname)", ...names] });
+  if (result.code !== 0) return null;
+  const lines = result.stdout.toString().split("\n");
+  return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))] as const));
 }
 
-function stuck(intent: Intent, what: string): Trouble {
-  const checkout = intent.checkout ?? intent.repository;
-  return held(
-    "repository_busy",
-    `an earlier run was killed while it brought ${shortName(intent.target)} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
-  );
+function passing(detail: string): Trouble {
+  return held("repository_busy", detail, { transient: true });
 }

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { specDirectories } from "../core/worktreeNames.ts";
 import { type GitContext, git } from "../git/process.ts";
+import { temporaryDirectory } from "../git/temporary.ts";
 
 /** A project of the demonstration: its spec, and where its agents worked. */
 export type DemoProject = { readonly specPath: string; readonly projectPath: string; readonly about: string };
@@ -19,7 +19,7 @@ export type Sandbox = {
  * would have left them: clean, conflicting, dirty, of three agents. Throws when git fails: nothing here may.
  */
 export async function makeSandbox(context: GitContext): Promise<Sandbox> {
-  const dir = realpathSync(mkdtempSync(join(tmpdir(), "orchestrator-merge-demo-")));
+  const dir = temporaryDirectory("orchestrator-merge-demo-");
   const remote = join(dir, "origin.git");
   const main = join(dir, "shop");
   const config = [

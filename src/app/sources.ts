@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import picomatch from "picomatch";
 import { count, visible } from "../core/describe.ts";
@@ -10,9 +10,10 @@ import { revList } from "../git/ancestry.ts";
 import { listPaths, uncommittedIn } from "../git/dirty.ts";
 import { showPath } from "../git/paths.ts";
 import type { GitResult } from "../git/process.ts";
+import { lastWords } from "../git/remote.ts";
 import { borrowObjects } from "../git/scratch.ts";
 import { headOf, readSnapshot } from "../git/snapshot.ts";
-import { branchesVisited, indexLocked, operationInProgress, type Worktree } from "../git/worktrees.ts";
+import { branchesVisited, indexLocked, lastHead, operationInProgress, type Worktree } from "../git/worktrees.ts";
 import type { App, Workplace } from "./context.ts";
 import { type Found, rolesIn } from "./discover.ts";
 
@@ -69,6 +70,8 @@ export async function gatherHeads(
     for (const { role, path, hasGit } of places) {
       if (wanted !== null && !wanted.has(canonicalRole(role))) continue;
       if (!hasGit) {
+        const lost = lostWorktree(place, path);
+        if (lost !== null) return lost;
         warnings.push(`${role}/ is no worktree and was passed over`);
         continue;
       }
@@ -90,6 +93,23 @@ export async function gatherHeads(
   const sorted = await inMergeOrder(app, place, heads);
   if (isTrouble(sorted)) return sorted;
   return { heads: app.config.merge.heads === "newest" ? sorted.slice(-1) : sorted, warnings };
+}
+
+/** A directory without a readable .git that may hold work all the same: leaving it out in silence would lose it. */
+function lostWorktree(place: Workplace, path: string): Trouble | null {
+  if (path.includes("\ufffd")) {
+    return failed("no_worktree", `the name of ${visible(path)} is not UTF-8: rename it (git worktree move).`);
+  }
+  try {
+    accessSync(path, constants.R_OK | constants.X_OK);
+  } catch {
+    return failed("no_worktree", `${visible(path)} cannot be read: see to its permissions.`);
+  }
+  if (!place.snapshot.worktrees.some((tree) => tree.path === path)) return null;
+  return failed(
+    "no_worktree",
+    `${visible(path)} is a registered worktree, but its .git file is gone: git worktree repair.`,
+  );
 }
 
 /** What is at `path`: a linked worktree that the repository itself has on its list, or a clone of its own. */
@@ -133,7 +153,7 @@ async function fromWorktree(
     );
   }
   const oid = headOf(snapshot, worktree);
-  if (oid === null) return null;
+  if (oid === null) return headless(app, role, worktree);
   const dirty = await dirtiness(app, place, role, worktree.path, worktree.gitDir, oid);
   if (dirty !== null) return dirty;
   const { visited, any } = branchesVisited(worktree.gitDir);
@@ -153,6 +173,29 @@ async function fromWorktree(
   };
 }
 
+/** A worktree whose HEAD leads to no commit: nothing was ever committed there, or something was and cannot be found. */
+function headless(app: App, role: string, worktree: Worktree): Trouble | null {
+  const { path, branch, gitDir } = worktree;
+  if (branch === null)
+    return failed("no_worktree", `the HEAD of ${visible(path)} cannot be read (${visible(gitDir)}/HEAD).`);
+  if (lastHead(gitDir) !== null) {
+    return failed(
+      "ambiguous_worktree",
+      `${visible(role)} is on the branch ${visible(shortName(branch))}, which is gone: create it again, or check out what is to land.`,
+    );
+  }
+  const aside = picomatch([".git", ...app.config.merge.ignoreUncommitted, ...app.config.merge.keepTarget], {
+    dot: true,
+  });
+  const files = readdirSync(path).filter((name) => !aside(name) && name !== ".claude");
+  return files.length === 0 || app.config.merge.uncommitted === "ignore"
+    ? null
+    : held(
+        "dirty_source",
+        `${visible(role)} has committed nothing, but has files: ${visible(files.slice(0, 5).join(", "))}.`,
+      );
+}
+
 async function fromClone(app: App, place: Workplace, role: string, path: string): Promise<Head | null | Trouble> {
   const gitDir = join(path, ".git");
   const clone = await readSnapshot(app.git, { commonDir: gitDir, topLevel: path });
@@ -166,7 +209,8 @@ async function fromClone(app: App, place: Workplace, role: string, path: string)
   if (operation !== null) return held("worktree_active", `${visible(role)} is in the middle of ${operation}.`);
   if (indexLocked(gitDir)) return held("worktree_active", `another git is at work in ${visible(path)}.`);
   const oid = main === undefined ? null : headOf(clone, main);
-  if (main === undefined || oid === null) return null;
+  if (main === undefined) return null;
+  if (oid === null) return headless(app, role, main);
   borrowObjects(place.scratch, join(gitDir, "objects"));
   place.borrowed = true;
   const dirty = await dirtiness(app, place, role, path, gitDir, oid);
@@ -265,8 +309,7 @@ function shallow(path: string): Trouble {
 export function unreadable(what: string, result: GitResult): Trouble {
   if (result.timedOut)
     return failed("timeout", `git did not answer in time for ${visible(what)}.`, { output: result.transcript });
-  const last = result.stderr.trim().split("\n").at(-1) ?? "";
-  return held("repository_busy", `git could not read ${visible(what)}: ${visible(last)}`, {
+  return held("repository_busy", `git could not read ${visible(what)}: ${visible(lastWords(result))}`, {
     output: result.transcript,
     transient: true,
   });

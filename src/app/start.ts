@@ -28,7 +28,8 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
   const work = await findWork(queue, options, startedAt);
   if (work.idle) {
     if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);
-    log.info("No projects pending merge");
+    const later = work.waiting === 0 ? "" : ` (${work.waiting} tried again later)`;
+    log.info(`No projects pending merge${later}`);
     return emptyReport(runId, startedAt, dryRun);
   }
   // Loaded only now: zx and all that works with git cost an idle tick a third of its time.

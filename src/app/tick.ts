@@ -16,7 +16,7 @@ import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
 import { settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { openVisits, type Visits } from "./visit.ts";
-import type { TickOptions, WorkToDo } from "./work.ts";
+import { isDue, type TickOptions, type WorkToDo } from "./work.ts";
 
 /** Tells whether the process of that number that started then still runs. */
 export type IsAlive = (pid: number, pidStart: string) => boolean;
@@ -46,7 +46,7 @@ export async function tick(
   const pushes: PushReport[] = [];
   try {
     if (!app.dryRun) {
-      for (const repository of new Set(work.intents.map((intent) => intent.repository))) {
+      for (const repository of new Set([...work.intents.map((intent) => intent.repository), ...work.leased])) {
         recovered.push(...(await recoverRepository(app, visits, repository)));
       }
     }
@@ -71,7 +71,8 @@ export async function tick(
       await settleGroup(app, tally, group, outcome);
     }
     // Read now: what a killed run had landed and recovery recorded is owed too.
-    for (const debt of app.dryRun ? [] : await debts(app.queue, app.now())) {
+    for (const debt of app.dryRun ? [] : await debts(app.queue)) {
+      if (!isDue(debt.nextAt, app.now())) continue;
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
       const push = await payDebt(app, visits, debt);

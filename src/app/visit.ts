@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { visible } from "../core/describe.ts";
 import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { endOrphans } from "../git/orphans.ts";
 import type { GitResult } from "../git/process.ts";
 import { openRefs } from "../git/refs.ts";
 import type { Repository } from "../git/repository.ts";
@@ -8,8 +9,10 @@ import { makeScratch, removeScratch } from "../git/scratch.ts";
 import { readSnapshot } from "../git/snapshot.ts";
 import { openIntents } from "../queue/journal.ts";
 import { type Lease, type Owner, releaseLease, takeLease } from "../queue/leases.ts";
+import { clearLocks, placesOf } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
-import { endOrphans, type Recovered, recover } from "./recover.ts";
+import { uninterrupted } from "./land.ts";
+import { type Recovered, recover } from "./recover.ts";
 import { unreadable } from "./sources.ts";
 
 /** A repository in hand: leased (never in a dry run), recovered, read, with a scratch beside it. */
@@ -22,7 +25,10 @@ export type Visit = {
 };
 
 export type Visits = {
-  /** The visit of this repository, begun now if it is the first time; a Trouble when it cannot be worked on. */
+  /**
+   * The visit of this repository, begun now if it is the first time; a Trouble when it cannot be worked on. `trusted` is left out by
+   * who comes to recover or to push; the first who comes to land decides.
+   */
   to(repository: Repository, trusted?: boolean): Promise<Visit | Trouble>;
   /** The same repository read again, after something moved in it. */
   refresh(visit: Visit): Promise<Visit | Trouble>;
@@ -45,19 +51,28 @@ export function openVisits(
   },
 ): Visits {
   const visits = new Map<string, Visit | Trouble>();
+  const unasked = new Set<string>();
 
   async function begin(repository: Repository, trusted: boolean): Promise<Visit | Trouble> {
     let lease: Lease | null = null;
+    const dead = new Set<string>();
     if (!app.dryRun) {
       const times = { now: app.now(), until: given.until };
       const result = await takeLease(app.queue, repository.commonDir, owner, times, isAlive);
       if ("heldBy" in result) return held("repository_leased", `another run has it in hand (${result.heldBy}).`);
       lease = result.lease;
+      if (result.dead !== null) dead.add(result.dead);
     }
     // Read under the lease: what another run had in hand a moment ago may be done by now.
     const left = lease === null ? [] : await openIntents(app.queue, repository.commonDir);
-    if (left.length > 0) await endOrphans(new Set(left.map((intent) => intent.runId)));
-    const place = await openWorkplace(app, repository, given.declaredBranches, trusted);
+    for (const intent of left) dead.add(intent.runId);
+    const [orphan] = await endOrphans(dead);
+    if (orphan !== undefined) {
+      if (lease !== null) await releaseLease(app.queue, lease);
+      return held("repository_busy", `process ${orphan}, which a killed run has left, does not end.`);
+    }
+    const recovering = left.some((intent) => intent.trusted);
+    const place = await openWorkplace(app, repository, given.declaredBranches, trusted || recovering);
     if ("transcript" in place) {
       if (lease !== null) await releaseLease(app.queue, lease);
       return unreadable(repository.topLevel ?? repository.commonDir, place);
@@ -69,20 +84,21 @@ export function openVisits(
         `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${visible(place.snapshot.refStorage)} format, which this version does not read: git refs migrate --ref-format=files.`,
       );
     }
-    if (left.length === 0 || lease === null) return { repository, place, lease, recovered: [] };
+    if (dead.size === 0 || lease === null) return { repository, place, lease, recovered: [] };
     app.progress(`recovering ${repository.topLevel ?? repository.commonDir}`);
-    const recovered = await recover(app, place, lease, left);
+    const deaf = { ...app, git: uninterrupted(app.git) };
+    const recovered = (await clearLocks(app, place, left, dead)) ?? (await recover(deaf, place, lease, left));
     if (isTrouble(recovered)) {
       await close({ repository, place, lease, recovered: [] });
       return recovered;
     }
-    return await reread({ repository, place, lease, recovered }); // the plan starts from what recovery left
+    return await reread({ repository, place, lease, recovered }, trusted); // the plan starts from what recovery left
   }
 
-  async function reread(visit: Visit): Promise<Visit | Trouble> {
+  async function reread(visit: Visit, trusted = visit.place.trusted): Promise<Visit | Trouble> {
     const { repository } = visit;
     await closeWorkplace(visit.place);
-    const place = await openWorkplace(app, repository, given.declaredBranches, visit.place.trusted);
+    const place = await openWorkplace(app, repository, given.declaredBranches, trusted);
     if (!("transcript" in place)) return { ...visit, place };
     if (visit.lease !== null) await releaseLease(app.queue, visit.lease);
     return unreadable(repository.topLevel ?? repository.commonDir, place);
@@ -94,11 +110,14 @@ export function openVisits(
   }
 
   return {
-    async to(repository, trusted = false) {
-      const known = visits.get(repository.commonDir);
-      if (known !== undefined) return known;
-      const visit = await begin(repository, trusted);
-      visits.set(repository.commonDir, visit);
+    async to(repository, trusted) {
+      const { commonDir } = repository;
+      const known = visits.get(commonDir);
+      if (known === undefined && trusted === undefined) unasked.add(commonDir);
+      const first = trusted !== undefined && unasked.delete(commonDir);
+      if (known !== undefined && (isTrouble(known) || !first || !trusted)) return known;
+      const visit = known === undefined ? await begin(repository, trusted ?? false) : await reread(known, true);
+      visits.set(commonDir, visit);
       return visit;
     },
     async refresh(visit) {
@@ -127,13 +146,15 @@ async function openWorkplace(
   const snapshot = await readSnapshot(app.git, repository);
   if ("transcript" in snapshot) return snapshot;
   const scratch = makeScratch(snapshot, trusted);
-  // A transaction is never cut short by a signal: half a landing is worse than a second more.
-  const uninterrupted = { ...app.git, signal: new AbortController().signal };
   return {
     snapshot,
     scratch,
     trusted,
-    refs: openRefs(uninterrupted, join(scratch.gitDir, "refs-of"), repository.commonDir, "orchestrator-merge"),
+    refs: openRefs(
+      uninterrupted(app.git),
+      { gitDir: join(scratch.gitDir, "refs-of"), commonDir: repository.commonDir, places: placesOf(snapshot) },
+      "orchestrator-merge",
+    ),
     declaredBranches,
     borrowed: false,
   };

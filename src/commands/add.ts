@@ -10,7 +10,11 @@ import { withQueue } from "./open-queue.ts";
 
 const whole: Parse<number> = (given, label) => {
   if (/^-?\d{1,9}$/.test(given)) return Number(given);
-  throw new UserError(exitCode.usage, `${label} is a whole number, not ${JSON.stringify(given)}.`, "Higher numbers land first; 0 is ordinary.");
+  throw new UserError(
+    exitCode.usage,
+    `${label} is a whole number, not ${JSON.stringify(given)}.`,
+    "Higher numbers land first; 0 is ordinary.",
+  );
 };
 
 export default command({
@@ -42,14 +46,16 @@ export default command({
     const projectPath = directory("--project", resolve(context.cwd, args.project));
     const { locateRepository } = await import("../git/repository.ts");
     const repository = locateRepository(projectPath);
-    if (repository === null) throw usage(`${visible(projectPath)} is not in a git repository.`, "Name the main project's directory.");
+    if (repository === null)
+      throw usage(`${visible(projectPath)} is not in a git repository.`, "Name the main project's directory.");
     const worktree = args.worktree === undefined ? null : directory("--worktree", resolve(context.cwd, args.worktree));
     if (worktree !== null && !existsSync(join(worktree, ".git"))) {
       throw usage(`${visible(worktree)} is no worktree: it has no .git.`, "Name the top of a worktree or clone.");
     }
     if (args.branch !== undefined) await demandBranch(context, repository.commonDir, args.branch);
     const spec = args.spec === undefined ? null : resolve(context.cwd, args.spec);
-    if (spec !== null && !existsSync(spec)) throw usage(`${visible(spec)} does not exist.`, "Name the spec file, or leave --spec out.");
+    if (spec !== null && !existsSync(spec))
+      throw usage(`${visible(spec)} does not exist.`, "Name the spec file, or leave --spec out.");
     // Rows must have a spec; its stem is the project's name.
     const specPath = spec ?? (worktree === null ? `add:${args.branch}.branch` : `add:${worktree}.worktree`);
     await withQueue(context, "write", async (queue) => {
@@ -69,10 +75,16 @@ export default command({
         }
         context.print(`Added project ${id}: ${visible(projectName(specPath))}`);
         const { source } = await context.database();
-        context.note(`It lands at the next run, or now: orchestrator-merge run --only ${id}${source === "--db" ? ` ${dbFlag(queue.location)}` : ""}`);
+        context.note(
+          `It lands at the next run, or now: orchestrator-merge run --only ${id}${source === "--db" ? ` ${dbFlag(queue.location)}` : ""}`,
+        );
       } catch (error) {
         if (!(error instanceof AlreadyQueued)) throw error;
-        throw new UserError(exitCode.project, `${visible(specPath)} is in the queue already, and this queue takes a spec once.`, "Give it another --spec, or retry the project that is there.");
+        throw new UserError(
+          exitCode.project,
+          `${visible(specPath)} is in the queue already, and this queue takes a spec once.`,
+          "Give it another --spec, or retry the project that is there.",
+        );
       }
     });
   },
@@ -95,10 +107,21 @@ async function demandBranch(
   const { git } = await import("../git/process.ts");
   const ref = branch.startsWith("refs/heads/") ? branch : `refs/heads/${branch}`;
   const result = await git(
-    { env: context.env, runId: "add", timeoutMs: 60_000, signal: context.interruption(), cwd: tmpdir(), count: { processes: 0 } },
+    {
+      env: context.env,
+      runId: "add",
+      timeoutMs: 60_000,
+      signal: context.interruption(),
+      cwd: tmpdir(),
+      count: { processes: 0 },
+    },
     { gitDir, args: ["rev-parse", "--verify", "-q", "--end-of-options", `${ref}^{commit}`] },
   );
   if (result.code !== 0) {
-    throw new UserError(exitCode.usage, `there is no branch ${visible(branch)} in that repository.`, "git branch --list shows them.");
+    throw new UserError(
+      exitCode.usage,
+      `there is no branch ${visible(branch)} in that repository.`,
+      "git branch --list shows them.",
+    );
   }
 }

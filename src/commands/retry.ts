@@ -7,7 +7,8 @@ import { withQueue } from "./open-queue.ts";
 
 export default command({
   name: "retry",
-  about: "Puts projects back in line: the failure, its backoff and a rejection are forgotten, and the next run tries them again.",
+  about:
+    "Puts projects back in line: the failure, its backoff and a rejection are forgotten, and the next run tries them again.",
   args: {
     allFailed: flag("every project that failed"),
     roles: list("ROLE", "land only these agents' work", text, ","),
@@ -35,10 +36,18 @@ export default command({
       const where = source === "--db" ? ` ${dbFlag(queue.location)}` : "";
       for (const one of retried) {
         if (one.kind === "missing") {
-          throw new UserError(exitCode.project, `there is no project ${one.id}.`, `See orchestrator-merge status --all${where}.`);
+          throw new UserError(
+            exitCode.project,
+            `there is no project ${one.id}.`,
+            `See orchestrator-merge status --all${where}.`,
+          );
         }
         if (one.kind === "not_completed") {
-          throw new UserError(exitCode.project, `project ${one.id} is ${visible(one.status)}, not completed: there is nothing to land yet.`, "Wait until its agents have finished.");
+          throw new UserError(
+            exitCode.project,
+            `project ${one.id} is ${visible(one.status)}, not completed: there is nothing to land yet.`,
+            "Wait until its agents have finished.",
+          );
         }
       }
       const waiting = retried.flatMap((one) => (one.kind === "waiting" ? [one] : []));
@@ -50,9 +59,13 @@ export default command({
         context.print("Nothing has failed.");
         return;
       }
-      const names = waiting.map(({ id, specPath }) => `  ${id} ${visible(specPath === null ? "" : projectName(specPath))}`);
+      const names = waiting.map(
+        ({ id, specPath }) => `  ${id} ${visible(specPath === null ? "" : projectName(specPath))}`,
+      );
       context.print([`${count(waiting.length, "project")} back in line:`, ...names].join("\n"));
-      context.note(`They are tried at the next run, or now: orchestrator-merge run --only ${waiting.map(({ id }) => id).join(",")}${where}`);
+      context.note(
+        `They are tried at the next run, or now: orchestrator-merge run --only ${waiting.map(({ id }) => id).join(",")}${where}`,
+      );
     });
   },
 });

@@ -1,8 +1,10 @@
 import type { Report, Result } from "../app/report.ts";
 import { count as counted, span, visible } from "../core/describe.ts";
-import { type ExitCode, exitCode } from "../core/errors.ts";
+import { type ExitCode, exitCode, UserError } from "../core/errors.ts";
 import { shortName } from "../core/target.ts";
 import type { Log } from "../host/log.ts";
+import type { Queue } from "../queue/database.ts";
+import { requiredInteger, selectColumns, text } from "../queue/rows.ts";
 import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
@@ -33,6 +35,7 @@ export default command({
     const ordinary = only === null ? config.run.batchSize : Number.POSITIVE_INFINITY;
     const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? ordinary);
     return await withQueue(context, args.dryRun ? "read" : "write", async (queue): Promise<ExitCode> => {
+      if (only !== null) await demandProjects(queue, only);
       const { startTick } = await import("../app/start.ts");
       const report = await startTick(
         {
@@ -56,6 +59,28 @@ export default command({
     });
   },
 });
+
+/** Throws UserError(5) for a number that no completed project has. */
+async function demandProjects(queue: Queue, ids: ReadonlySet<number>): Promise<void> {
+  const rows = await queue.read(
+    `SELECT ${selectColumns(queue.columns, "q", ["id", "status"])} FROM project_queue AS q WHERE q.id IN (SELECT value FROM json_each(?))`,
+    [JSON.stringify([...ids])],
+  );
+  for (const id of ids) {
+    const row = rows.find((one) => requiredInteger(one, "id") === id);
+    if (row === undefined) {
+      throw new UserError(
+        exitCode.project,
+        `there is no project ${id}.`,
+        "orchestrator-merge status --all lists them.",
+      );
+    }
+    const status = text(row, "status") ?? "NULL";
+    if (status.toLowerCase() === "completed") continue;
+    const sentence = `project ${id} is ${visible(status)}, not completed: there is nothing to land yet.`;
+    throw new UserError(exitCode.project, sentence, "Wait until its agents have finished.");
+  }
+}
 
 const silent: Log = { error: () => {}, warn: () => {}, notice: () => {}, info: () => {}, debug: () => {} };
 

@@ -31,9 +31,8 @@ export async function pathsInTheWay(
     if (change.oldMode === "000000") {
       if (occupied(tree.path, change.path, leaving)) blocked.push(change.path);
     } else {
-      const state = compare(tree.path, change, sha256);
-      if (state === "gone") blocked.push(change.path);
-      if (state === "differs") doubtful.push(change.path);
+      // What is not there may be deleted, or left out by a sparse checkout: git tells.
+      if (compare(tree.path, change, sha256) !== "same") doubtful.push(change.path);
     }
   }
   if (doubtful.length > 0) {

@@ -1,5 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
+import { exitCode, UserError } from "../core/errors.ts";
 import { type GitContext, type GitResult, type GitSession, git, gitSession } from "./process.ts";
 import type { Scratch } from "./scratch.ts";
 
@@ -77,8 +78,17 @@ async function mergeOnce(
     if (result.code === 0) return { kind: "clean", tree };
     if (result.code === 1) return { kind: "conflict", tree, paths: unique(paths) };
   }
+  if (result.code === 129 || /usage: git merge-tree/.test(result.stderr)) await demandVersion(context, scratch);
   if (result.code !== null && (await noMergeBase(context, scratch, ours, theirs))) return { kind: "unrelated" };
   return { kind: "failed", result };
+}
+
+/** Merging in memory came with git 2.38. Throws UserError(2) when this git is older; asked only when one fails as an old one would. */
+async function demandVersion(context: GitContext, scratch: Scratch): Promise<void> {
+  const version = (await git(context, { gitDir: scratch.gitDir, args: ["version"] })).stdout.toString().trim();
+  const [, major = 0, minor = 0] = version.match(/(\d+)\.(\d+)/)?.map(Number) ?? [];
+  if (major > 2 || (major === 2 && minor >= 38)) return;
+  throw new UserError(exitCode.usage, `${version} is too old to merge in memory.`, "Install git 2.38 or newer.");
 }
 
 async function noMergeBase(context: GitContext, scratch: Scratch, ours: string, theirs: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { runMarker } from "./environment.ts";
 
 /** What is known of processes on this host, from proc(5). */
@@ -31,32 +32,98 @@ export function isAlive(pid: number, pidStart: string): boolean {
   return processStart(pid) === pidStart && pidStart !== "";
 }
 
-/** The git processes that a dead run has left: they bear its mark in their environment. Ours to end, nobody else's. */
-export function orphansOf(runIds: ReadonlySet<string>): number[] {
-  if (runIds.size === 0) return [];
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
+/** How long a killed process may take to be gone: one that waits for a disk that does not answer cannot be killed. Milliseconds. */
+const patience = 5000;
+
+/**
+ * Ends the processes that dead runs have left: they bear the run's mark in their environment, and so do their own children (a receive-pack
+ * behind our push). One of them, even one that stands still now, could move a ref while we look. Gives those that would not end.
+ * Ours to end and nobody else's: the caller holds the lease that the dead run held, so no living run bears such a mark here.
+ */
+export async function endOrphans(runIds: ReadonlySet<string>): Promise<number[]> {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const left = orphansOf(runIds);
+    if (left.length === 0 || Date.now() >= deadline) return left;
+    for (const pid of left) {
       try {
-        const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
-        const mark = environment.split("\0").find((entry) => entry.startsWith(`${runMarker}=`));
-        return mark !== undefined && runIds.has(mark.slice(runMarker.length + 1));
+        process.kill(pid, "SIGKILL");
       } catch {
-        return false; // gone, or another user's
+        // gone by itself
       }
-    })
-    .map(Number);
+    }
+    await sleep(5);
+  }
 }
 
-/** Whether a git process, anybody's, runs in this directory now: then its lock files are in use. */
-export function gitAtWorkIn(dir: string): boolean {
-  return readdirSync("/proc").some((pid) => {
-    if (!/^\d+$/.test(pid)) return false;
+function orphansOf(runIds: ReadonlySet<string>): number[] {
+  if (runIds.size === 0) return [];
+  return processes().filter((pid) => {
     try {
-      const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("git") && (cwd === dir || cwd.startsWith(`${dir}/`));
+      const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+      const mark = environment.split("\0").find((entry) => entry.startsWith(`${runMarker}=`));
+      return mark !== undefined && runIds.has(mark.slice(runMarker.length + 1));
     } catch {
-      return false;
+      return false; // gone, a zombie, or another user's
     }
   });
+}
+
+/**
+ * Who may be using lock files: a process that has one of `files` open, or a git that runs in one of `dirs` or works on one of them
+ * (git closes a lock before it renames it, and holds it closed while an editor is open). Null when nobody is.
+ */
+export function userOf(files: readonly string[], dirs: readonly string[]): { pid: number; command: string } | null {
+  const locks = new Set(files);
+  for (const pid of processes()) {
+    const command = commandOf(pid);
+    const isGit = command === "git" || command.startsWith("git-");
+    if ((isGit && worksIn(pid, dirs)) || hasOpen(pid, locks)) return { pid, command };
+  }
+  return null;
+}
+
+function worksIn(pid: number, dirs: readonly string[]): boolean {
+  try {
+    const environment = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+    const named = environment.flatMap((entry) => entry.match(/^GIT_(?:DIR|WORK_TREE|COMMON_DIR)=(\/.*)$/s)?.[1] ?? []);
+    const places = [readlinkSync(`/proc/${pid}/cwd`), ...named];
+    return places.some((place) => dirs.some((dir) => place === dir || place.startsWith(`${dir}/`)));
+  } catch {
+    return false;
+  }
+}
+
+function hasOpen(pid: number, files: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return files.has(readlinkSync(`/proc/${pid}/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
+}
+
+/** The numbers of all processes but this one; none on a host that does not show them. */
+function processes(): number[] {
+  try {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .map(Number)
+      .filter((pid) => pid !== process.pid);
+  } catch {
+    return [];
+  }
 }

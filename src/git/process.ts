@@ -119,24 +119,32 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
   return { promise, stdout, stderr, state };
 }
 
+/** The error code with which a process could not even be started; null when it was. */
+function spawnFailure(cause: unknown): string | null {
+  return cause instanceof Error && "syscall" in cause && "code" in cause ? String(cause.code) : null;
+}
+
 async function finish(started: Started, call: GitCall): Promise<GitResult> {
   const output = await started.promise;
-  if (output.exitCode === null && output.signal === null) {
+  const broken = spawnFailure(output.cause);
+  if (broken === "ENOENT" || broken === "EACCES") {
     throw new UserError(
       exitCode.usage,
-      `git could not be started (${output.cause?.message ?? "no reason given"}).`,
-      "Install git 2.38 or newer and see that it is on PATH.",
+      "git is not on PATH, or may not be run.",
+      "Install git 2.38 or newer, and see that PATH leads to it.",
     );
   }
   const stdout = Buffer.concat(started.stdout);
-  const stderr = Buffer.concat(started.stderr).toString();
+  // Out of processes or files: no git ran, which passes; the caller sees a git that failed.
+  const stderr =
+    broken === null ? Buffer.concat(started.stderr).toString() : `fatal: git could not be started: ${broken}\n`;
   const ended = started.state.timedOut
     ? "ended at its time limit"
     : output.signal === null
       ? `exit ${output.exitCode}`
       : `ended by ${output.signal}`;
   return {
-    code: output.exitCode,
+    code: broken === null ? output.exitCode : -1,
     stdout,
     stderr,
     timedOut: started.state.timedOut,

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { locksOfRefs, removeStaleLocks } from "./locks.ts";
 import { type GitContext, type GitResult, gitSession } from "./process.ts";
 
 /** One change of a ref, each a compare-and-swap: there is no forced one. */
@@ -24,8 +25,14 @@ const sessionLimit = 3_600_000;
  *
  * It runs in `gitDir`, made here like a linked worktree's, whose HEAD is on no branch of the repository. Measured on 2.39: in the real
  * one, `verify` of the branch that HEAD is on wrote "old -> 0000000" into the user's HEAD reflog, and HEAD@{1} led elsewhere.
+ * Killed in a transaction, git leaves its lock files, and they are removed at once; `places` is where other gits may be at work.
  */
-export function openRefs(context: GitContext, gitDir: string, commonDir: string, reason: string): RefSession {
+export function openRefs(
+  context: GitContext,
+  at: { readonly gitDir: string; readonly commonDir: string; readonly places: readonly string[] },
+  reason: string,
+): RefSession {
+  const { gitDir, commonDir, places } = at;
   let session: ReturnType<typeof gitSession> | null = null;
   const open = () => {
     // gitrepository-layout(5), "commondir". GIT_COMMON_DIR would not do: the store of refs goes by the file alone.
@@ -39,12 +46,20 @@ export function openRefs(context: GitContext, gitDir: string, commonDir: string,
     async transact(changes) {
       session ??= open();
       const commands = changes.map(commandOf).join("");
+      const began = Date.now();
       const answer = await session.ask(`start\0${commands}prepare\0commit\0`, (output) =>
         output.toString("latin1").endsWith("commit: ok\n"),
       );
       if (answer !== null) return null;
       const result = await session.end();
       session = null;
+      if (result.code === null) {
+        const locks = locksOfRefs(
+          commonDir,
+          changes.map(({ ref }) => ref),
+        );
+        removeStaleLocks(locks, began, places);
+      }
       return result;
     },
     async end() {

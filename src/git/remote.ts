@@ -1,11 +1,18 @@
 import { appendFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { type GitContext, type GitResult, git } from "./process.ts";
+import { locateRepository, type Repository } from "./repository.ts";
 import type { Scratch } from "./scratch.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /** A remote as the repository's configuration names it; URLs with relative paths made absolute. */
 export type Remote = { readonly name: string; readonly fetchUrl: string; readonly pushUrls: readonly string[] };
+
+/** The repository behind a URL that is a directory on this host, where git runs the other side as a child of ours; else null. */
+export function localRepository(url: string): Repository | null {
+  const path = url.startsWith("file://") ? decodeURIComponent(url.slice("file://".length)) : url;
+  return isAbsolute(path) ? locateRepository(path) : null;
+}
 
 /** What a remote answered: its branches, full name -> id. */
 export type RemoteHeads = ReadonlyMap<string, string>;

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isAlive, processStart } from "./orphans.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { temporaryDirectory } from "./temporary.ts";
 
 /**
  * A bare git directory of our own beside the real ones. It borrows their objects (alternates) and takes new ones itself, so
@@ -31,12 +32,15 @@ export type Scratch = {
 
 /** Keys of a repository's own configuration that shape results and cannot run anything. */
 const harmless = [
-  /^core\.(filemode|ignorecase|symlinks|precomposeunicode|autocrlf|eol|safecrlf|checkroundtripencoding|quotepath|bigfilethreshold)$/,
+  /^core\.(filemode|ignorecase|symlinks|precomposeunicode|autocrlf|eol|safecrlf|checkroundtripencoding|quotepath|bigfilethreshold|attributesfile)$/,
   /^merge\.(renames|renamelimit|directoryrenames|renormalize)$/,
   /^diff\.(renames|renamelimit|algorithm)$/,
   /^http\./,
   /^url\..*\.(insteadof|pushinsteadof)$/,
 ];
+
+/** Merge drivers that are no programs (gitattributes(5), "Built-in merge drivers"). */
+const builtInDrivers = new Set(["text", "binary", "union"]);
 
 /** Values that git reads from the repository's own file only. */
 const ownScopes = new Set(["local", "worktree"]);
@@ -51,7 +55,7 @@ const programs = [
 
 /** Makes a scratch beside `snapshot`'s repository; `trusted` lets its own filters and drivers in. End it with removeScratch. */
 export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
-  const root = mkdtempSync(join(tmpdir(), `orchestrator-merge-${process.pid}.${processStart(process.pid) ?? 0}-`));
+  const root = temporaryDirectory(`orchestrator-merge-${process.pid}.${processStart(process.pid) ?? 0}-`);
   const gitDir = join(root, "git");
   const objects = join(gitDir, "objects");
   const cwd = join(root, "cwd");
@@ -59,9 +63,11 @@ export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
     mkdirSync(dir, { recursive: true });
   }
   writeFileSync(join(gitDir, "HEAD"), "ref: refs/heads/none\n");
+  const patterns = trusted ? [...harmless, ...programs] : harmless;
   const kept = snapshot.config.filter(
-    ({ scope, key }) =>
-      ownScopes.has(scope) && (trusted ? [...harmless, ...programs] : harmless).some((pattern) => pattern.test(key)),
+    ({ scope, key, value }) =>
+      ownScopes.has(scope) &&
+      (patterns.some((pattern) => pattern.test(key)) || (key === "merge.default" && builtInDrivers.has(value))),
   );
   writeFileSync(
     join(gitDir, "config"),
@@ -75,6 +81,9 @@ export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
     const from = join(snapshot.repository.commonDir, "info", file);
     if (existsSync(from)) copyFileSync(from, join(gitDir, "info", file));
   }
+  // The submodules that are checked out: of two commits of one, git takes the later, which it can tell by its history only.
+  const modules = join(snapshot.repository.commonDir, "modules");
+  if (existsSync(modules)) symlinkSync(modules, join(gitDir, "modules"));
   const scratch = { gitDir, objects, cwd };
   borrowObjects(scratch, join(snapshot.repository.commonDir, "objects"));
   return scratch;

@@ -85,7 +85,8 @@ export async function putBack(
 
 /**
  * Copies the .gitattributes files of `tree` into `dir`, for merges whose target is checked out nowhere (or differently): git reads
- * attributes from a directory, and only the target's are right. The failing result when git fails, null when done.
+ * attributes from a directory, and only the target's are right. With them .gitmodules, by which git finds the history of a submodule
+ * that both sides have moved. The failing result when git fails, null when done.
  */
 export async function copyAttributes(
   context: GitContext,
@@ -99,7 +100,7 @@ export async function copyAttributes(
   const files = list.stdout
     .toString("latin1")
     .split("\0")
-    .map((line) => line.match(/^100\d{3} blob ([0-9a-f]+)\t((?:.*\/)?\.gitattributes)$/s))
+    .map((line) => line.match(/^100\d{3} blob ([0-9a-f]+)\t((?:.*\/)?\.gitattributes|\.gitmodules)$/s))
     .filter((match) => match !== null);
   if (files.length === 0) return null;
   // All in one process: a tree with a dozen of them cost 50 ms with one process each.

@@ -39,6 +39,8 @@ export type Intent = {
   readonly refs: LandingRefs;
   /** What is owed to a remote once it has landed: the first thing that the rows say of the push. */
   readonly push: { readonly state: PushState; readonly detail: string | null };
+  /** Whether the repository's own filters took part in the checkout: recovery must compare by the same. */
+  readonly trusted: boolean;
 };
 
 /** The refs that the second transaction makes. */
@@ -92,7 +94,7 @@ export async function intend(queue: Queue, lease: Lease, intent: Intent, now: nu
         intent.base,
         intent.tip,
         intent.checkout,
-        JSON.stringify({ landed: intent.landed, refs: intent.refs, push: intent.push }),
+        JSON.stringify({ landed: intent.landed, refs: intent.refs, push: intent.push, trusted: intent.trusted }),
         now,
       ],
     );
@@ -148,7 +150,7 @@ export async function openIntents(queue: Queue, repository: string | null = null
   );
   return rows.map((row) => {
     // Written by intend() above; what else stands there is a bug and throws.
-    const { landed, refs, push } = JSON.parse(requiredText(row, "plan_json"));
+    const { landed, refs, push, trusted = false } = JSON.parse(requiredText(row, "plan_json"));
     return {
       landingId: requiredText(row, "landing_id"),
       runId: requiredText(row, "run_id"),
@@ -161,6 +163,7 @@ export async function openIntents(queue: Queue, repository: string | null = null
       landed,
       refs,
       push,
+      trusted,
     };
   });
 }
@@ -259,7 +262,13 @@ async function recordLanded(
   await tx.run(
     `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, landing_id, started_at, finished_at, completed_at, outcome,
        repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-     ON CONFLICT (attempt_id) DO NOTHING`,
+     ON CONFLICT (attempt_id) DO UPDATE SET run_id = excluded.run_id, landing_id = excluded.landing_id,
+       finished_at = excluded.finished_at, completed_at = excluded.completed_at, outcome = excluded.outcome, reason = NULL, detail = NULL,
+       repository = excluded.repository, target = excluded.target, base = excluded.base, merge_commit = excluded.merge_commit,
+       heads_json = excluded.heads_json, backup_ref = excluded.backup_ref, tag = excluded.tag, push = excluded.push,
+       warnings_json = excluded.warnings_json
+       WHERE merge_attempt.outcome IS NOT 'merged'`,
+    // An attempt that was written down as held, because its git was killed, lands after all when recovery finishes it.
     [
       landed.attemptId,
       landed.projectId,
@@ -293,12 +302,9 @@ export type Debt = {
   readonly nextAt: number | null;
 };
 
-/** The pushes that may be tried now; all of them when `now` is null. */
-export async function debts(queue: Queue, now: number | null): Promise<Debt[]> {
-  const rows = await queue.read(
-    `SELECT * FROM merge_push WHERE state <> 'pushed' ${now === null ? "" : "AND (next_at IS NULL OR next_at <= ?)"} ORDER BY changed_at`,
-    now === null ? [] : [now],
-  );
+/** Every push that is owed, the oldest first. */
+export async function debts(queue: Queue): Promise<Debt[]> {
+  const rows = await queue.read("SELECT * FROM merge_push WHERE state <> 'pushed' ORDER BY changed_at");
   return rows.map((row) => ({
     repository: requiredText(row, "repository"),
     target: requiredText(row, "target"),

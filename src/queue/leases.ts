@@ -1,5 +1,5 @@
 import type { Queue, Transaction } from "./database.ts";
-import { integer, requiredInteger, text } from "./rows.ts";
+import { integer, requiredInteger, requiredText, text } from "./rows.ts";
 
 /** Who holds a repository: enough to tell a dead process from a live one, and one pid from the next owner of its number. */
 export type Owner = {
@@ -14,7 +14,8 @@ export type Owner = {
 /** Proof that a repository is ours until `expiresAt`; whoever changes a repository demands one. */
 export type Lease = { readonly repository: string; readonly runId: string; readonly fence: number };
 
-export type LeaseResult = { readonly lease: Lease } | { readonly heldBy: string };
+/** `dead` is the run that was killed while it held the lease, if so: its processes and lock files may be left there. */
+export type LeaseResult = { readonly lease: Lease; readonly dead: string | null } | { readonly heldBy: string };
 
 /**
  * Takes the lease of a repository, or says who has it. A live owner is never robbed; one on this host that is proved dead is replaced
@@ -46,8 +47,14 @@ export async function takeLease(
          boot_id = excluded.boot_id, pid = excluded.pid, pid_start = excluded.pid_start, expires_at = excluded.expires_at`,
       [repository, fence, owner.runId, owner.host, owner.bootId, owner.pid, owner.pidStart, times.until],
     );
-    return { lease: { repository, runId: owner.runId, fence } };
+    return { lease: { repository, runId: owner.runId, fence }, dead: holder === owner.runId ? null : holder };
   });
+}
+
+/** The repositories that some run holds, or held when it was killed. */
+export async function leasedRepositories(queue: Queue): Promise<string[]> {
+  const rows = await queue.read("SELECT repository FROM merge_lease WHERE run_id IS NOT NULL ORDER BY repository");
+  return rows.map((row) => requiredText(row, "repository"));
 }
 
 /** Gives a lease back; its fence number stays. Does nothing when it is no longer ours. */

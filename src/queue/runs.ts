@@ -8,7 +8,7 @@ import { type Overridden, rememberOverridden } from "./overridden.ts";
 export type Housekeeping = { readonly swept: { readonly key: string; readonly overridden: readonly Overridden[] } | null };
 
 /** merge_meta: when a tick last ended well, busy or idle. */
-export const lastTickKey = "last_tick";
+const lastTickKey = "last_tick";
 
 /** How many runs are remembered. */
 const kept = 1000;

@@ -1,0 +1,73 @@
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+import { visible } from "../core/describe.ts";
+import { held, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
+import type { LookedAt } from "../git/dirty.ts";
+import { lastWords } from "../git/remote.ts";
+import { putCheckoutBack, type Standards, stagedOtherwise } from "../git/repair.ts";
+import { type Change, copyAttributes, openDiffer } from "../git/trees.ts";
+import type { Intent } from "../queue/journal.ts";
+import { type App, inCheckout, type Workplace } from "./context.ts";
+import { treeOf } from "./receiver.ts";
+
+/**
+ * Takes out of a checkout what a fast-forward that did not get to its end has written there: only files whose entry in the index is still
+ * the old one, and whose content git was writing, are put back; all else is the user's. Null when done.
+ */
+export async function putBackWhatIsOurs(
+  app: App,
+  place: Workplace,
+  intent: Intent,
+  tree: LookedAt,
+): Promise<Trouble | null> {
+  const changes = await changesOf(app, place, intent);
+  if (changes === null) return stuck(intent, "git could not compare the two commits");
+  const context = inCheckout(app.git, place);
+  const staged = await stagedOtherwise(context, tree, intent.base, changes);
+  if (!Array.isArray(staged)) return stuck(intent, "its index could not be read");
+  const ours = changes.filter((change) => !staged.includes(change));
+  const users = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
+  return Array.isArray(users) ? null : stuck(intent, `its files could not be put back (${lastWords(users)})`);
+}
+
+/** The paths that a landing changes; null when git cannot tell. */
+export async function changesOf(app: App, place: Workplace, intent: Intent): Promise<Change[] | null> {
+  const [before, after] = [await treeOf(app, place, intent.base), await treeOf(app, place, intent.tip)];
+  if (typeof before !== "string" || typeof after !== "string") return null;
+  const differ = openDiffer(app.git, place.scratch);
+  const changes = await differ.diff(before, after);
+  await differ.close();
+  return changes;
+}
+
+/** What the files of a checkout are compared by. */
+export function standardsOf(app: App, place: Workplace, intent: Intent): Standards {
+  const { config, sha256 } = place.snapshot;
+  let copied: ReturnType<Standards["attributes"]> | null = null;
+  const copy = async () => {
+    const root = mkdtempSync(join(place.scratch.cwd, "attributes-"));
+    const [before, after] = [join(root, "before"), join(root, "after")];
+    const failure =
+      (await copyAttributes(app.git, place.scratch, `${intent.base}^{tree}`, before)) ??
+      (await copyAttributes(app.git, place.scratch, `${intent.tip}^{tree}`, after));
+    return failure ?? { before, after };
+  };
+  return {
+    sha256,
+    fileMode: config.findLast(({ key }) => key === "core.filemode")?.value !== "false",
+    attributes() {
+      copied ??= copy();
+      return copied;
+    },
+  };
+}
+
+/** A landing that is left open, with the command that a person can finish it with. */
+export function stuck(intent: Intent, what: string): Trouble {
+  const checkout = visible(intent.checkout ?? intent.repository);
+  return held(
+    "repository_busy",
+    `an earlier run was killed while it brought ${visible(shortName(intent.target))} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
+  );
+}
