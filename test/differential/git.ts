@@ -6,7 +6,10 @@ import { gitEnvironment } from "../../src/git/environment.ts";
 /** What a git of the tests came to. */
 export type Done = { readonly code: number | null; readonly stdout: Buffer; readonly stderr: string };
 
-/** A home directory of its own, whose .gitconfig holds `config` beside a name: what the user has set for all repositories. */
+/**
+ * A home directory of its own, whose .gitconfig holds `config` beside a name: what the user has set for all repositories. There is a
+ * file `attributes` in it that nothing points at.
+ */
 export function makeHome(dir: string, config: readonly (readonly [key: string, value: string])[] = []): string {
   const home = join(dir, "home");
   mkdirSync(home, { recursive: true });
@@ -21,6 +24,7 @@ export function makeHome(dir: string, config: readonly (readonly [key: string, v
     return `[${key.slice(0, cut)}]\n\t${key.slice(cut + 1)} = ${value}\n`;
   });
   writeFileSync(join(home, ".gitconfig"), text.join(""));
+  writeFileSync(join(home, "attributes"), "*.c merge=union\n*.md merge=union\nvendor/** -merge\n");
   return home;
 }
 

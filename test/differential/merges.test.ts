@@ -31,10 +31,10 @@ beforeAll(async () => {
   git = await oracle(material, all);
 }, minutes(5));
 
-afterAll(() => {
-  material.remove();
+afterAll(async () => {
   console.log(`differential, seed ${seed}: ${tally.join("; ")}`);
-});
+  await material.remove();
+}, minutes(3));
 
 /** Says in one line what was compared, and gives what differed. */
 function compare(
@@ -82,6 +82,8 @@ describe("as git merge does it", () => {
     { name: "merge.conflictStyle=diff3 for the user", settings: { global: [["merge.conflictStyle", "diff3"]] } },
     { name: "merge.directoryRenames=true here", settings: { local: [["merge.directoryRenames", "true"]] } },
     { name: "merge.renormalize=true here", settings: { local: [["merge.renormalize", "true"]] } },
+    { name: "merge.default=union here", settings: { local: [["merge.default", "union"]] } },
+    { name: "core.attributesFile here", settings: { local: [["core.attributesFile", "~/attributes"]] } },
     { name: "core.autocrlf=true here", settings: { local: [["core.autocrlf", "true"]] }, out: true },
   ];
   test.each(ways)("with $name", { timeout: minutes(2) }, async ({ name, settings, out }) => {

@@ -1,5 +1,4 @@
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import { gitIn, mustGit } from "./git.ts";
 
 /** What came of one merge. Paths are byte strings, in order; what gave way to a directory is `path~ours` or `path~<head>`. */
@@ -20,12 +19,13 @@ export async function byGit(home: string, checkout: string, merges: Merges): Pro
   const run = (...args: string[]) => mustGit(home, checkout, args);
   await run("checkout", "-q", "--force", "--detach", merges.target);
   const outcomes: Outcome[] = [];
+  let before = merges.target;
   for (const head of merges.heads) {
-    const before = await run("rev-parse", "HEAD");
     const merge = await gitIn(home, checkout, ["merge", "--no-ff", "--no-edit", "--no-stat", "-q", head]);
     if (merge.code === 0) {
-      const [after, tree = ""] = (await run("rev-parse", "HEAD", "HEAD^{tree}")).split("\n");
+      const [after = "", tree = ""] = (await run("rev-parse", "HEAD", "HEAD^{tree}")).split("\n");
       outcomes.push(after === before ? { kind: "up to date" } : { kind: "merged", tree });
+      before = after;
       continue;
     }
     const unmerged = await gitIn(home, checkout, ["diff", "--name-only", "--diff-filter=U", "-z"]);
@@ -35,9 +35,9 @@ export async function byGit(home: string, checkout: string, merges: Merges): Pro
       .filter((path) => path !== "");
     const conflict = merge.code === 1 && paths.length > 0;
     outcomes.push(conflict ? { kind: "conflict", paths: bySide(paths, head) } : { kind: "refused", why: merge.stderr });
-    rmSync(join(checkout, ".git", "index.lock"), { force: true });
+    // One that died has left its lock.
+    if (merge.code === null) rmSync(await run("rev-parse", "--path-format=absolute", "--git-path", "index.lock"));
     await run("reset", "-q", "--hard", before);
-    await run("clean", "-q", "-ffdx");
   }
   return outcomes;
 }

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { engineOn, targetBranch } from "./engine.ts";
@@ -11,7 +12,7 @@ export type Material = {
   readonly dir: string;
   readonly history: string;
   readonly merges: readonly Merges[];
-  remove(): void;
+  remove(): Promise<void>;
 };
 
 /** Settings of a user, in `global` for all repositories, in `local` for this one. */
@@ -36,7 +37,7 @@ export async function makeMaterial(seed: number, count: number): Promise<Materia
   const landings = pickLandings(seed, commits, count);
   const merges = landings.map(({ target, heads }) => ({ target: id(target), heads: heads.map(id) }));
   merges.push({ target: id(commits.length - 1), heads: [ids.get("refs/elsewhere") ?? ""] });
-  return { dir, history, merges, remove: () => rmSync(dir, { recursive: true, force: true }) };
+  return { dir, history, merges, remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
 /** What git makes of the merges of these indexes: two checkouts at work beside each other. */
