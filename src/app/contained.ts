@@ -1,10 +1,12 @@
 import { visible } from "../core/describe.ts";
-import { failed, type Trouble } from "../core/reasons.ts";
+import { failed, isTrouble, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { independent, isAncestor, revList } from "../git/ancestry.ts";
 import type { MergeResult, Merger } from "../git/merge.ts";
 import { writeCommit } from "../git/objects.ts";
 import { git } from "../git/process.ts";
+import { openDiffer } from "../git/trees.ts";
+import type { Tip } from "./chain.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
 import { type Head, unreadable } from "./sources.ts";
@@ -52,14 +54,19 @@ export type Past = {
  * What became of work whose commits the tip contains already. Being an ancestor is no proof that the content is there: a reverted
  * merge leaves the head an ancestor. So the commit that brought each head to the mainline is found, and a revert of it looked for.
  */
-export async function past(app: App, place: Workplace, tip: string, work: Work): Promise<Past | Trouble> {
-  const left = await leftBehind(app, place, tip, work);
+export async function past(app: App, place: Workplace, merger: Merger, tip: Tip, work: Work): Promise<Past | Trouble> {
+  const left = await leftBehind(app, place, tip.commit, work);
   if (left !== null) return left;
   const { gitDir } = place.scratch;
   const brought = new Map<string, Head>();
   let mergeCommit: string | null = null;
   for (const head of work.heads) {
-    const mainline = await revList(app.git, gitDir, ["--first-parent", "--ancestry-path"], [tip, `^${head.oid}`]);
+    const mainline = await revList(
+      app.git,
+      gitDir,
+      ["--first-parent", "--ancestry-path"],
+      [tip.commit, `^${head.oid}`],
+    );
     if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
     const oldest = mainline.at(-1);
     const isMerge = oldest !== undefined && (await merges(app, place, oldest, head.oid));
@@ -68,12 +75,47 @@ export async function past(app: App, place: Workplace, tip: string, work: Work):
   }
   const reverted: Reverted[] = [];
   for (const [commit, head] of brought) {
-    const grep = ["--fixed-strings", `--grep=This reverts commit ${commit}`];
-    const reverts = await revList(app.git, gitDir, grep, [tip, `^${commit}`]);
-    if (!Array.isArray(reverts)) return unreadable("the target's commits", reverts);
-    if (reverts.length > 0) reverted.push({ head, brought: commit });
+    const undone = await isReverted(app, place, merger, tip, commit);
+    if (isTrouble(undone)) return undone;
+    if (undone) reverted.push({ head, brought: commit });
   }
   return { mergeCommit, reverted, warnings: work.heads.some((head) => head.committed) ? [] : ["no_commits"] };
+}
+
+/**
+ * Whether what the merge `brought` did was taken back between it and the tip: a commit says "This reverts commit" of it or of one of the
+ * commits it brought; or nothing of what it changed is there, whatever the commit that took it away says of itself.
+ */
+export async function isReverted(
+  app: Pick<App, "git">,
+  place: Pick<Workplace, "scratch" | "snapshot">,
+  merger: Merger,
+  tip: Tip,
+  brought: string,
+): Promise<boolean | Trouble> {
+  const { gitDir } = place.scratch;
+  const own = await revList(app.git, gitDir, [], [brought, `^${brought}^1`]);
+  if (!Array.isArray(own)) return unreadable("the agents' commits", own);
+  const messages = await git(app.git, {
+    gitDir,
+    args: ["log", "--fixed-strings", "--grep=This reverts commit ", "--format=%B", tip.commit, `^${brought}`],
+  });
+  if (messages.code !== 0) return unreadable("the target's commits", messages);
+  const ids = [...messages.stdout.toString().matchAll(/This reverts commit ([0-9a-f]{7,64})/g)].map(
+    ([, id]) => id ?? "",
+  );
+  if (ids.some((id) => own.some((oid) => oid.startsWith(id)))) return true;
+  const back = await broughtBack(app, place, merger, tip, brought);
+  if (back?.kind !== "clean" || back.tree === tip.tree) return false;
+  const trees = await git(app.git, { gitDir, args: ["rev-parse", `${brought}^1^{tree}`, `${brought}^{tree}`] });
+  const [before = "", after = ""] = trees.stdout.toString().trim().split("\n");
+  const differ = openDiffer(app.git, place.scratch);
+  const did = await differ.diff(before, after);
+  const missing = await differ.diff(tip.tree, back.tree);
+  await differ.close();
+  if (did === null || missing === null) return false;
+  const absent = new Set(missing.map((change) => change.path));
+  return did.every((change) => absent.has(change.path));
 }
 
 /** HEAD is in the target, but a branch that this worktree had checked out is not: which of them is the work is not ours to guess. */

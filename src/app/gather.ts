@@ -1,11 +1,12 @@
-import { visible } from "../core/describe.ts";
-import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget } from "../core/target.ts";
+import { landedPrefix } from "../git/snapshot.ts";
 import { type Candidate, unchanged } from "../queue/candidates.ts";
+import { landedAttempts } from "../queue/journal.ts";
 import { type Located, locate, nameOf } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
-import { agentsBranches, gatherHeads } from "./sources.ts";
+import { agentsBranches, gatherHeads, refused } from "./sources.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** A candidate that may land now: its place, its heads, and what a failure would be judged on. */
@@ -14,7 +15,8 @@ export type Ready = {
   readonly located: Located;
   readonly visit: Visit;
   readonly work: Work;
-  readonly judgedOn: string;
+  /** Where the target stands here; empty when there is none. */
+  readonly localTip: string;
   readonly startedAt: number;
 };
 
@@ -53,7 +55,7 @@ export async function gather(
       if (secondLook) continue; // it failed for another reason and still does
       if (found.result.outcome === "merge_failed") places--;
       missed.push({ candidate, name, trouble: found.result, startedAt, repository: found.repository });
-    } else if (!secondLook || found.result.judgedOn !== candidate.known?.judgedOn) {
+    } else if (!secondLook || judgement(found.result.localTip, found.result.work) !== candidate.known?.judgedOn) {
       places--;
       ready.push(found.result);
     }
@@ -61,10 +63,9 @@ export async function gather(
   return { ready, missed };
 }
 
-/** A directory or disk that refuses one project must not stop the others. What is no such refusal is a bug, and is thrown on. */
+/** A directory or disk that refuses one project must not stop the others. */
 function unusable(error: unknown): { result: Trouble; repository: null } {
-  if (!(error instanceof Error && "syscall" in error && "code" in error)) throw error;
-  return { result: held("repository_busy", `${visible(error.message)}.`, { transient: true }), repository: null };
+  return { result: refused(error), repository: null };
 }
 
 async function prepare(
@@ -89,10 +90,24 @@ async function prepare(
     attemptId: app.newId(),
     heads: gathered.heads,
     warnings: gathered.warnings,
+    earlier: await earlierLandings(app, visit.place, candidate.id),
   };
-  const target = localTarget(app, visit.place, located.rule.target);
-  const judgedOn = [target, ...gathered.heads.map((head) => head.oid)].join(" ");
-  return { result: { candidate, located, visit, work, judgedOn, startedAt }, repository };
+  const localTip = localTarget(app, visit.place, located.rule.target);
+  return { result: { candidate, located, visit, work, localTip, startedAt }, repository };
+}
+
+/** What a failure is judged on: where the target stands, and the heads. While none of it moves, nothing has changed. */
+export function judgement(tip: string, work: Work): string {
+  return [tip, ...work.heads.map((head) => head.oid)].join(" ");
+}
+
+/** The merge commits of this project's earlier landings: our proofs of them, as long as they are there. */
+async function earlierLandings(app: App, place: Workplace, projectId: number): Promise<string[]> {
+  const attempts = await landedAttempts(app.queue, projectId, place.snapshot.repository.commonDir);
+  return attempts.flatMap(({ attemptId, mergeCommit }) => {
+    const of = [...place.snapshot.refs].filter(([name]) => name.startsWith(`${landedPrefix}${attemptId}.`));
+    return [...of.map(([, ref]) => ref.oid), mergeCommit];
+  });
 }
 
 /** Where the target stands here, for comparing a failure with what has become of it. */

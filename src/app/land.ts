@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { visible } from "../core/describe.ts";
-import { held, type Trouble } from "../core/reasons.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { isAncestor } from "../git/ancestry.ts";
 import { fastForward, pathsRefused } from "../git/checkout.ts";
 import { type GitContext, type GitResult, git as runGit } from "../git/process.ts";
@@ -14,7 +14,7 @@ import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
 import { putBackWhatIsOurs } from "./putBack.ts";
-import { unreadable } from "./sources.ts";
+import { refused, unreadable } from "./sources.ts";
 
 /** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
 export type Landing = { readonly intent: Intent } | { readonly trouble: Trouble; readonly checkoutRefused: boolean };
@@ -53,7 +53,8 @@ export async function land(
       ...plan.steps.flatMap(({ work }) => work.heads.filter((head) => !head.separate).map((head) => head.oid)),
     ],
     borrowed: place.borrowed,
-  });
+  }).catch(refused);
+  if (isTrouble(unpublished)) return await giveUp(unpublished);
   if (unpublished !== null) return await giveUp(unreadable("its own objects", unpublished));
   const first = await refs.transact(beforeCheckout(plan, intent));
   if (first !== null) return first.code === null ? leaveOpen(refsMoved(first)) : await giveUp(refsMoved(first));
@@ -68,7 +69,17 @@ export async function land(
       if (put !== null) return leaveOpen(put);
       const changes = plan.steps.flatMap((step) => step.changes);
       const paths = await pathsRefused(git, place.scratch, receiver.checkout, changes);
-      const trouble = { ...inTheWay(receiver.checkout.path, paths), output: refusal.transcript };
+      const trouble =
+        paths.length > 0
+          ? { ...inTheWay(receiver.checkout.path, paths), output: refusal.transcript }
+          : held(
+              "repository_busy",
+              `${visible(receiver.checkout.path)} cannot be brought forward: ${visible(lastWords(refusal))}`,
+              {
+                output: refusal.transcript,
+                transient: true,
+              },
+            );
       return (await refs.transact(undo(intent))) === null ? await giveUp(trouble, true) : leaveOpen(trouble);
     }
   }

@@ -17,6 +17,8 @@ import type { Visit, Visits } from "./visit.ts";
 export type TargetOutcome = {
   /** Full name; null when no target could be found. */
   readonly target: string | null;
+  /** Where the target stands now; null when it did not move. */
+  readonly tip: string | null;
   readonly landed: readonly Landed[];
   readonly missed: ReadonlyArray<{ readonly work: Work; readonly trouble: Trouble }>;
   readonly push: PushReport | null;
@@ -38,17 +40,9 @@ export async function landTarget(
   details: LandedDetails,
 ): Promise<TargetOutcome> {
   const receiver = await readReceiver(app, visit.place, goal.target, goal.push);
-  const nothing = (trouble: Trouble, target: string | null): TargetOutcome => ({
-    target,
-    landed: [],
-    missed: works.map((work) => ({ work, trouble })),
-    push: null,
-    pushState: null,
-    warnings: [],
-  });
-  if (isTrouble(receiver)) return nothing(receiver, null);
+  if (isTrouble(receiver)) return outcomeOf(works, receiver);
   const ambiguous = await ambiguousTargets(app, visit.place, receiver, works);
-  if (isTrouble(ambiguous)) return nothing(ambiguous, receiver.target);
+  if (isTrouble(ambiguous)) return { ...outcomeOf(works, ambiguous), target: receiver.target };
   const progress: Progress = { landed: [], missed: [], tags: [], receiver };
   for (const [work, trouble] of ambiguous) progress.missed.push({ work, trouble });
   await landBatch(
@@ -64,11 +58,25 @@ export async function landTarget(
   const foreseen = receiver.push.state === "owed" ? "pending" : receiver.push.state;
   return {
     target: receiver.target,
+    tip: moved ? progress.receiver.old : null,
     landed,
     missed,
     push,
     pushState: push?.state ?? foreseen,
     warnings: receiver.warnings,
+  };
+}
+
+/** Nothing landed, all for the same reason. */
+export function outcomeOf(works: readonly Work[], trouble: Trouble): TargetOutcome {
+  return {
+    target: null,
+    tip: null,
+    landed: [],
+    missed: works.map((work) => ({ work, trouble })),
+    push: null,
+    pushState: null,
+    warnings: [],
   };
 }
 
@@ -115,6 +123,11 @@ async function landBatch(
       }),
     ];
   });
+  // What is not ours and not on the remote is for somebody else to publish, agents' work on the target itself included.
+  const withheld =
+    progress.receiver.push.state === "withheld"
+      ? { state: "withheld" as const, detail: progress.receiver.push.detail }
+      : null;
   const stale = already.length === 0 ? null : await bringForward(app, place, progress.receiver);
   if (stale !== null) {
     miss(
@@ -130,7 +143,7 @@ async function landBatch(
       plan.steps.map((step) => step.work),
       crowded,
     );
-    if (lease !== null) await recordAlready(app.queue, lease, already, app.now());
+    if (lease !== null) await recordAlready(app.queue, lease, already, withheld, app.now());
     return;
   }
   if (lease === null) {
@@ -140,12 +153,12 @@ async function landBatch(
   // Work that only the remote's branch has is in our target once that is taken in, and not before.
   const brought = already.length > 0 && plan.tip !== progress.receiver.old;
   if (plan.steps.length === 0 && !brought) {
-    await recordAlready(app.queue, lease, already, app.now());
+    await recordAlready(app.queue, lease, already, withheld, app.now());
     return;
   }
   const landing = await land(app, place, lease, plan, details);
   if ("intent" in landing) {
-    await recordAlready(app.queue, lease, already, app.now());
+    await recordAlready(app.queue, lease, already, withheld, app.now());
     progress.landed.push(...landing.intent.landed);
     progress.tags.push(...landing.intent.refs.tags);
     progress.receiver = after(plan);

@@ -3,13 +3,14 @@ import { visible } from "../core/describe.ts";
 import { mergeMessage } from "../core/messages.ts";
 import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
+import { isAncestor } from "../git/ancestry.ts";
 import { listPaths } from "../git/dirty.ts";
 import { writeCommit } from "../git/objects.ts";
 import { showPath } from "../git/paths.ts";
 import { type Change, putBack } from "../git/trees.ts";
 import type { Chain, Tip } from "./chain.ts";
-import { broughtBack, containment, past } from "./contained.ts";
-import type { App } from "./context.ts";
+import { broughtBack, containment, isReverted, past } from "./contained.ts";
+import type { App, Workplace } from "./context.ts";
 import type { Already, Work } from "./plan.ts";
 import { type Head, unreadable } from "./sources.ts";
 import { untrustedConflict } from "./untrusted.ts";
@@ -22,6 +23,12 @@ export type Merged = {
   readonly warnings: readonly string[];
 };
 
+/** As much of a chain as it takes to do something again. */
+type Links = Pick<Chain, "merger" | "stamp" | "tip"> & {
+  readonly app: Pick<App, "git">;
+  readonly place: Pick<Workplace, "scratch" | "snapshot">;
+};
+
 /** Merges all heads of one project onto the chain's tip, or none. */
 export async function mergeProject(
   chain: Chain,
@@ -30,9 +37,17 @@ export async function mergeProject(
   const { app, place, merger } = chain;
   const inside = await containment(app, place, chain.tip.commit, work);
   if (isTrouble(inside)) return inside;
-  let merged: Merged = { tip: chain.tip, commits: [], changes: [], warnings: [] };
+  const start = await restored(chain, work);
+  if (isTrouble(start)) return start;
+  let merged: Merged = {
+    tip: chain.tip,
+    commits: [],
+    changes: [],
+    warnings: start === chain.tip ? [] : ["it had been reverted: its changes are brought back"],
+  };
   for (const head of inside.landing) {
-    const result = await merger.merge(merged.tip.commit, head.oid);
+    const onto = merged.commits.length === 0 ? start : merged.tip;
+    const result = await merger.merge(onto.commit, head.oid);
     if (result.kind === "failed") return unreadable(`the merge of ${head.role}`, result.result);
     if (result.kind === "unrelated") {
       const target = visible(shortName(chain.receiver.target));
@@ -45,7 +60,7 @@ export async function mergeProject(
         const suspect = await untrustedConflict(app, place, merged.tip.tree, paths);
         return suspect ?? (await conflict(chain, inside.landing, head, paths));
       }
-    } else if (result.tree === merged.tip.tree && inside.unsure) {
+    } else if (result.tree === onto.tree && inside.unsure) {
       const sure = await containment(app, place, merged.tip.commit, work, true);
       if (isTrouble(sure)) return sure;
       if (sure.landing.length === 0) return await contained(chain, work);
@@ -55,6 +70,39 @@ export async function mergeProject(
     merged = next;
   }
   return inside.landing.length === 0 ? await contained(chain, work) : merged;
+}
+
+/**
+ * The tip, with what earlier landings of this project brought and somebody has reverted since done again. A head that goes on from there
+ * carries only its newer commits into a merge: git takes the older ones for landed, and they would stay out in silence. Where there is
+ * nothing to restore, the chain's own tip.
+ */
+export async function restored(chain: Links, work: Pick<Work, "earlier">): Promise<Tip | Trouble> {
+  const { app, place, merger, stamp } = chain;
+  let tree = chain.tip.tree;
+  for (const landing of work.earlier) {
+    const inside = await isAncestor(app.git, place.scratch.gitDir, landing, chain.tip.commit);
+    if (inside !== true) continue; // gone with a reset: its commits merge like any others
+    const undone = await isReverted(app, place, merger, chain.tip, landing);
+    if (isTrouble(undone)) return undone;
+    if (!undone) continue;
+    const result = await broughtBack(app, place, merger, { tree }, landing);
+    if (result?.kind === "clean") tree = result.tree;
+    else if (result?.kind === "conflict") {
+      const where = visible(listPaths(result.paths));
+      const detail = `what it landed before was reverted; bringing it back conflicts in ${where}.`;
+      return failed("conflict", detail, { conflicts: result.paths.map(showPath) });
+    }
+  }
+  if (tree === chain.tip.tree) return chain.tip;
+  const message = "What was reverted, done again: only to merge onto\n";
+  const commit = writeCommit(place.scratch.objects, place.snapshot.sha256, {
+    tree,
+    parents: [chain.tip.commit],
+    stamp,
+    message,
+  });
+  return { commit, tree };
 }
 
 /** Makes the merge commit of one head, with the target's side of the agents' own files. */
@@ -90,7 +138,7 @@ async function contained(chain: Chain, work: Work): Promise<Merged | { readonly 
     if (isTrouble(base)) return base;
     if (base.landing.length > 0) return nothing; // rides on an earlier step
   }
-  const history = await past(app, place, tip.commit, work);
+  const history = await past(app, place, merger, tip, work);
   if (isTrouble(history)) return history;
   let merged = nothing;
   for (const { head, brought } of history.reverted) {

@@ -16,6 +16,8 @@ export type Work = {
   readonly attemptId: string;
   readonly heads: readonly Head[];
   readonly warnings: readonly string[];
+  /** The merge commits with which this project landed before, oldest first. */
+  readonly earlier: readonly string[];
 };
 
 /** One project's part of a landing. */

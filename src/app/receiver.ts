@@ -130,6 +130,12 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
   }
   const ahead = await isAncestor(app.git, gitDir, remoteTip, old);
   if (typeof ahead !== "boolean") return unreadable("the remote's commits", ahead);
+  if (!ahead && app.config.push.diverged === "hold") {
+    return held(
+      "target_diverged",
+      `${visible(shortName(local.target))} and ${local.remote.name}/${visible(shortName(local.target))} have gone different ways.`,
+    );
+  }
   const mainline = await revList(app.git, gitDir, ["--first-parent"], [old, `^${remoteTip}`]);
   if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
   const ours = new Set(
@@ -142,12 +148,6 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
     return { ...local, push: { state: "withheld", detail, remoteTip } };
   }
   if (ahead) return { ...local, push: { state: "owed", detail: null, remoteTip } };
-  if (app.config.push.diverged === "hold") {
-    return held(
-      "target_diverged",
-      `${visible(branch)} and ${local.remote.name}/${visible(branch)} have gone different ways.`,
-    );
-  }
   return { ...local, takeIn: remoteTip, push: { state: "owed", detail: null, remoteTip } };
 }
 

@@ -3,7 +3,7 @@ import { visible } from "../core/describe.ts";
 import { shortName } from "../core/target.ts";
 import { type Landed, type Miss, recordMisses } from "../queue/journal.ts";
 import type { App } from "./context.ts";
-import type { Missed, Ready } from "./gather.ts";
+import { judgement, type Missed, type Ready } from "./gather.ts";
 import type { TargetOutcome } from "./landTarget.ts";
 import { logLine, missResult, type Result } from "./report.ts";
 
@@ -17,7 +17,7 @@ const waits = { first: 60_000, longest: 3_600_000 };
 export async function settleMisses(
   app: App,
   tally: Tally,
-  missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null }>,
+  missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null; tip?: string | null }>,
 ): Promise<void> {
   // Told to end: what git could not answer then says nothing of the projects. They are as they were, and looked at next time.
   if (app.git.signal.aborted) return;
@@ -51,7 +51,7 @@ export async function settleMisses(
       outcome: trouble.outcome,
       reason: trouble.reason,
       detail: trouble.detail,
-      judgedOn: ready?.judgedOn ?? null,
+      judgedOn: ready === undefined ? null : judgement(miss.tip ?? ready.localTip, ready.work),
       failures,
       nextAttemptAt: failures === 0 ? null : app.now() + backoff(failures, waits.first, waits.longest, app.random()),
       roles: known?.roles ?? null,
@@ -100,6 +100,8 @@ export async function settleGroup(
         repository: visit.repository.commonDir,
         ready,
         target: outcome.target,
+        // Where our own landing took the target: that is no news for those who failed beside it.
+        tip: outcome.tip,
       },
     ];
   });
@@ -120,7 +122,7 @@ function landedResult(app: App, ready: Ready, landed: Landed, outcome: TargetOut
     heads: landed.heads.map(({ role, oid }) => ({ role, oid })),
     backupRef: real ? landed.backupRef : null,
     tag: real ? landed.tag : null,
-    push: landed.outcome === "merged" ? outcome.pushState : null,
+    push: landed.outcome === "merged" || outcome.pushState === "withheld" ? outcome.pushState : null,
     conflicts: [],
     warnings: [...landed.warnings, ...outcome.warnings],
     durationMs: app.now() - ready.startedAt,

@@ -2,6 +2,7 @@ import { accessSync, constants, lstatSync, readdirSync, realpathSync } from "nod
 import { basename, dirname, join } from "node:path";
 import picomatch from "picomatch";
 import { count, visible } from "../core/describe.ts";
+import { refusal } from "../core/errors.ts";
 import { failed, held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { canonicalRole, isAgentBranchName, rolePlace } from "../core/roles.ts";
 import { shortName } from "../core/target.ts";
@@ -313,4 +314,11 @@ export function unreadable(what: string, result: GitResult): Trouble {
     output: result.transcript,
     transient: true,
   });
+}
+
+/** A disk or directory that refused is trouble like any other, and likely to pass. Throws on what is no such refusal. */
+export function refused(error: unknown): Trouble {
+  const said = refusal(error);
+  if (said === null) throw error;
+  return held("repository_busy", `${visible(said)}.`, { transient: true });
 }

@@ -9,12 +9,13 @@ import { beginRun, endRun } from "../queue/runs.ts";
 import { activeDirectories, declaredBranches } from "./candidates.ts";
 import type { App } from "./context.ts";
 import { gather, type Ready } from "./gather.ts";
-import { landTarget, pushOwed } from "./landTarget.ts";
+import { landTarget, outcomeOf, pushOwed } from "./landTarget.ts";
 import type { PushReport } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
 import { settleGroup, settleMisses, type Tally } from "./settle.ts";
+import { refused } from "./sources.ts";
 import { openVisits, type Visits } from "./visit.ts";
 import { isDue, type TickOptions, type WorkToDo } from "./work.ts";
 
@@ -65,14 +66,17 @@ export async function tick(
         ]),
       );
       const works = group.map(({ work: each }) => each);
-      const outcome = await landTarget(app, visits, one.visit, one.located.rule, works, details).catch(leaseLost);
+      const outcome = await landTarget(app, visits, one.visit, one.located.rule, works, details).catch((error) =>
+        error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
+      );
+      // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
       if (outcome.push !== null) pushes.push(outcome.push);
       await settleGroup(app, tally, group, outcome);
     }
     // Read now: what a killed run had landed and recovery recorded is owed too.
     for (const debt of app.dryRun ? [] : await debts(app.queue)) {
-      if (!isDue(debt.nextAt, app.now())) continue;
+      if (options.only === null && !isDue(debt.nextAt, app.now())) continue;
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
       const push = await payDebt(app, visits, debt);
@@ -80,7 +84,7 @@ export async function tick(
     }
     for (const visit of visits.all()) {
       if (stop()) break;
-      await retire(app, visit).catch(leaseLost);
+      await retire(app, visit).catch(givenUp);
     }
   } finally {
     await visits.end();
@@ -101,10 +105,10 @@ export async function tick(
   return report(app, startedAt, tally, recovered, pushes);
 }
 
-/** We were frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there. */
-function leaseLost(error: unknown): null {
-  if (error instanceof LeaseLost) return null;
-  throw error;
+/** A push that another run has taken over, or whose repository's disk refuses, stays owed. */
+function givenUp(error: unknown): null {
+  if (!(error instanceof LeaseLost)) refused(error);
+  return null;
 }
 
 /** The ready ones in groups that land together: one repository, one target. In the order of the first of each. */

@@ -35,7 +35,7 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
     (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
   );
   const intents = await openIntents(queue);
-  const due = (await debts(queue)).filter((debt) => isDue(debt.nextAt, startedAt));
+  const due = (await debts(queue)).filter((debt) => options.only !== null || isDue(debt.nextAt, startedAt));
   // Another run is at work there, or was killed: then its lock files and processes may be left, even without an open landing.
   const leased = await leasedRepositories(queue);
   return {

@@ -57,7 +57,7 @@ export default command({
     if (spec !== null && !existsSync(spec))
       throw usage(`${visible(spec)} does not exist.`, "Name the spec file, or leave --spec out.");
     // Rows must have a spec; its stem is the project's name.
-    const specPath = spec ?? (worktree === null ? `add:${args.branch}.branch` : `add:${worktree}.worktree`);
+    const specPath = spec ?? (worktree === null ? `add/${args.branch}.branch` : `add${worktree}.worktree`);
     await withQueue(context, "write", async (queue) => {
       const { AlreadyQueued, enqueue } = await import("../queue/enqueue.ts");
       try {

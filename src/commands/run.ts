@@ -20,17 +20,27 @@ export default command({
     dryRun: flag("print what would land; write nothing anywhere"),
     maxRuntime: option("D", "take no new project after this long (9m)", duration),
   },
+  positionals: {
+    value: "ID",
+    about: "more projects after --only",
+    parse: projectId,
+    min: 0,
+    max: Number.POSITIVE_INFINITY,
+  },
   examples: [
     ["run", "One tick, as the timer does it."],
     ["run --dry-run", "What would land, and what would not and why."],
     ["run --only 7 --limit all", "Project 7 now, whatever it waits for."],
   ],
   async run(context) {
-    const { args, json } = context;
+    const { args, rest, json } = context;
+    if (rest.length > 0 && args.only.length === 0) {
+      throw new UserError(exitCode.usage, `unexpected argument "${rest[0]}".`, "Projects are named with --only.");
+    }
     const config = await context.config();
     const maxRuntimeMs = args.maxRuntime ?? config.run.maxRuntimeMs;
     const log = args.dryRun ? silent : await context.log();
-    const only = args.only.length === 0 ? null : new Set(args.only);
+    const only = args.only.length === 0 ? null : new Set([...args.only, ...rest]);
     // Named projects are all wanted.
     const ordinary = only === null ? config.run.batchSize : Number.POSITIVE_INFINITY;
     const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? ordinary);

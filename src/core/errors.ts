@@ -27,3 +27,8 @@ export class UserError extends Error {
     this.wayOut = wayOut;
   }
 }
+
+/** What a disk or directory said when it refused (permission, no space, too many files); null for any other error, which is a bug. */
+export function refusal(error: unknown): string | null {
+  return error instanceof Error && "syscall" in error && "code" in error ? error.message : null;
+}

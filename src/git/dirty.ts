@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { showPath } from "./paths.ts";
 import { type GitContext, type GitResult, git } from "./process.ts";
-import { type Scratch, standIn } from "./scratch.ts";
+import { gitDirOf } from "./repository.ts";
+import { borrowObjects, type Scratch, standIn } from "./scratch.ts";
 
 /** One uncommitted change: `untracked`, or anything else that a commit would take or miss. */
 export type Uncommitted = { readonly path: string; readonly kind: "changed" | "untracked" };
@@ -11,7 +14,8 @@ export type LookedAt = { readonly path: string; readonly gitDir: string; readonl
 /**
  * The uncommitted changes of a working tree, ignored files aside, or the failing result. git looks through a stand-in
  * directory: neither the worktree's `.git` nor its repository's configuration is believed, nothing in it is written.
- * A submodule counts as changed when it stands on another commit; what is uncommitted inside it is not seen.
+ * With `untracked` the submodules that are checked out are looked into as well, each in the same way: git itself would run a status
+ * inside them, under their own configuration.
  */
 export async function uncommittedIn(
   context: GitContext,
@@ -32,7 +36,39 @@ export async function uncommittedIn(
       "--no-renames",
     ],
   });
-  return result.code === 0 ? parseStatus(result.stdout.toString("latin1")) : result;
+  if (result.code !== 0) return result;
+  const found = parseStatus(result.stdout.toString("latin1"));
+  if (!untracked || !existsSync(join(tree.path, ".gitmodules"))) return found;
+  const inside = await uncommittedInSubmodules(context, scratch, tree);
+  return Array.isArray(inside) ? [...found, ...inside] : inside;
+}
+
+/** One that stands on another commit than the index says is `changed` already; so the commit to compare with is the index's. */
+async function uncommittedInSubmodules(
+  context: GitContext,
+  scratch: Scratch,
+  tree: LookedAt,
+): Promise<Uncommitted[] | GitResult> {
+  const list = await git(context, {
+    gitDir: standIn(scratch, tree.head, tree.gitDir),
+    workTree: tree.path,
+    env: { GIT_INDEX_FILE: `${tree.gitDir}/index` },
+    args: ["ls-files", "--stage", "-z"],
+  });
+  if (list.code !== 0) return list;
+  const found: Uncommitted[] = [];
+  for (const entry of list.stdout.toString("latin1").split("\0")) {
+    const [, head, path] = entry.match(/^160000 ([0-9a-f]+) 0\t(.*)$/s) ?? [];
+    if (head === undefined || path === undefined) continue;
+    const directory = join(tree.path, showPath(path));
+    const gitDir = gitDirOf(directory);
+    if (gitDir === null) continue; // not checked out
+    borrowObjects(scratch, join(gitDir, "objects"));
+    const inside = await uncommittedIn(context, scratch, { path: directory, gitDir, head }, true);
+    if (!Array.isArray(inside)) return inside;
+    found.push(...inside.map((one) => ({ ...one, path: `${path}/${one.path}` })));
+  }
+  return found;
 }
 
 // git-status(1), "Porcelain Format Version 2": the path is the last field; a space separates, and a path may hold spaces.

@@ -78,17 +78,12 @@ async function mergeOnce(
     if (result.code === 0) return { kind: "clean", tree };
     if (result.code === 1) return { kind: "conflict", tree, paths: unique(paths) };
   }
-  if (result.code === 129 || /usage: git merge-tree/.test(result.stderr)) await demandVersion(context, scratch);
+  // Merging in memory came with git 2.38; an older one knows the command, and shows how it was used then.
+  if (/^usage: git merge-tree/m.test(result.stderr)) {
+    throw new UserError(exitCode.usage, "this git is too old to merge in memory.", "Install git 2.38 or newer.");
+  }
   if (result.code !== null && (await noMergeBase(context, scratch, ours, theirs))) return { kind: "unrelated" };
   return { kind: "failed", result };
-}
-
-/** Merging in memory came with git 2.38. Throws UserError(2) when this git is older; asked only when one fails as an old one would. */
-async function demandVersion(context: GitContext, scratch: Scratch): Promise<void> {
-  const version = (await git(context, { gitDir: scratch.gitDir, args: ["version"] })).stdout.toString().trim();
-  const [, major = 0, minor = 0] = version.match(/(\d+)\.(\d+)/)?.map(Number) ?? [];
-  if (major > 2 || (major === 2 && minor >= 38)) return;
-  throw new UserError(exitCode.usage, `${version} is too old to merge in memory.`, "Install git 2.38 or newer.");
 }
 
 async function noMergeBase(context: GitContext, scratch: Scratch, ours: string, theirs: string): Promise<boolean> {

@@ -28,7 +28,7 @@ export function locateRepository(path: string): Repository | null {
 }
 
 /** The git directory behind `<dir>/.git`, a directory or a `gitdir:` file; null when it is neither or leads nowhere. */
-function gitDirOf(dir: string): string | null {
+export function gitDirOf(dir: string): string | null {
   const dotGit = join(dir, ".git");
   try {
     if (statSync(dotGit).isDirectory()) return isGitDir(dotGit) ? realpathSync(dotGit) : null;

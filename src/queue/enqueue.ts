@@ -39,7 +39,8 @@ export async function enqueue(queue: Queue, project: NewProject): Promise<number
       const { worktree = null, branch = null } = { worktree: undefined, branch: undefined, ...project.source };
       await tx.run("INSERT INTO merge_source (project_id, worktree, branch) VALUES (?,?,?)", [id, worktree, branch]);
     }
-    for (const tag of new Set(project.tags)) await tx.run("INSERT INTO merge_project_tag (project_id, tag) VALUES (?,?)", [id, tag]);
+    for (const tag of new Set(project.tags))
+      await tx.run("INSERT INTO merge_project_tag (project_id, tag) VALUES (?,?)", [id, tag]);
     return id;
   });
 }

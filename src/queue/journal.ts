@@ -125,12 +125,22 @@ export async function record(queue: Queue, lease: Lease, intent: Intent, now: nu
   });
 }
 
-/** Work that was in the target already: recorded without a landing. */
-export async function recordAlready(queue: Queue, lease: Lease, landed: readonly Landed[], now: number): Promise<void> {
+/** Work that was in the target already: recorded without a landing. `push` says why the remote does not have it; null when it has. */
+export async function recordAlready(
+  queue: Queue,
+  lease: Lease,
+  landed: readonly Landed[],
+  push: Pick<Debt, "state" | "detail"> | null,
+  now: number,
+): Promise<void> {
   if (landed.length === 0) return;
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
-    for (const one of landed) await recordLanded(tx, lease.runId, one, null, null, now);
+    for (const one of landed) await recordLanded(tx, lease.runId, one, null, push?.state ?? null, now);
+    const target = landed[0]?.target ?? null;
+    if (push !== null && target !== null) {
+      await writePush(tx, lease.repository, target, { ...push, failures: 0, nextAt: null }, now);
+    }
   });
 }
 
@@ -290,6 +300,23 @@ async function recordLanded(
       JSON.stringify(landed.warnings),
     ],
   );
+}
+
+/** A project's landings in one repository, oldest first. */
+export async function landedAttempts(
+  queue: Queue,
+  projectId: number,
+  repository: string,
+): Promise<{ attemptId: string; mergeCommit: string }[]> {
+  const rows = await queue.read(
+    `SELECT attempt_id, merge_commit FROM merge_attempt
+     WHERE project_id = ? AND repository = ? AND outcome = 'merged' AND merge_commit IS NOT NULL ORDER BY attempt_id`,
+    [projectId, repository],
+  );
+  return rows.map((row) => ({
+    attemptId: requiredText(row, "attempt_id"),
+    mergeCommit: requiredText(row, "merge_commit"),
+  }));
 }
 
 /** What is owed to one target's remote. */

@@ -23,7 +23,9 @@ export async function retry(
   return await queue.write(async (tx) => {
     const rows =
       ids === null
-        ? await tx.all(`${select} WHERE q.merged_status = 'merge_failed' AND lower(q.status) = 'completed' ORDER BY q.id`)
+        ? await tx.all(
+            `${select} WHERE q.merged_status = 'merge_failed' AND lower(q.status) = 'completed' ORDER BY q.id`,
+          )
         : await tx.all(`${select} WHERE q.id IN (SELECT value FROM json_each(?))`, [JSON.stringify(ids)]);
     const byId = new Map(rows.map((row) => [requiredInteger(row, "id"), row]));
     const outcome = (ids ?? [...byId.keys()]).map((id): Retried => {

@@ -5,7 +5,9 @@ import { type Overridden, rememberOverridden } from "./overridden.ts";
 /** What a tick leaves behind besides its projects. Times are unix milliseconds. */
 
 /** A sweep that was done: when, under which key, and the rows whose merged_status turned out to be somebody else's. */
-export type Housekeeping = { readonly swept: { readonly key: string; readonly overridden: readonly Overridden[] } | null };
+export type Housekeeping = {
+  readonly swept: { readonly key: string; readonly overridden: readonly Overridden[] } | null;
+};
 
 /** merge_meta: when a tick last ended well, busy or idle. */
 const lastTickKey = "last_tick";
@@ -25,8 +27,16 @@ export async function recordIdle(queue: Queue, now: number, housekeeping: Housek
 export async function beginRun(queue: Queue, owner: Owner, now: number, housekeeping: Housekeeping): Promise<void> {
   await queue.write(async (tx) => {
     await tidy(tx, now, housekeeping);
-    await tx.run("INSERT INTO merge_run (run_id, host, pid, started_at) VALUES (?,?,?,?)", [owner.runId, owner.host, owner.pid, now]);
-    await tx.run("DELETE FROM merge_run WHERE run_id IN (SELECT run_id FROM merge_run ORDER BY run_id DESC LIMIT -1 OFFSET ?)", [kept]);
+    await tx.run("INSERT INTO merge_run (run_id, host, pid, started_at) VALUES (?,?,?,?)", [
+      owner.runId,
+      owner.host,
+      owner.pid,
+      now,
+    ]);
+    await tx.run(
+      "DELETE FROM merge_run WHERE run_id IN (SELECT run_id FROM merge_run ORDER BY run_id DESC LIMIT -1 OFFSET ?)",
+      [kept],
+    );
   });
 }
 
@@ -55,8 +65,8 @@ async function tidy(tx: Transaction, now: number, { swept }: Housekeeping): Prom
 }
 
 async function setMeta(tx: Transaction, key: string, value: number): Promise<void> {
-  await tx.run("INSERT INTO merge_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [
-    key,
-    String(value),
-  ]);
+  await tx.run(
+    "INSERT INTO merge_meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    [key, String(value)],
+  );
 }

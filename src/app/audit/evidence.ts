@@ -93,7 +93,7 @@ export async function readEvidence(
     mainline: new Set(mainline),
     present,
     contained: new Set([...present].filter((oid) => !out.has(oid))),
-    landings: await tryAgain(app, place, target.tree, { own, before, landings }),
+    landings: await tryAgain(app, place, target.tree, { history, own, before, landings }),
   };
 }
 
@@ -109,12 +109,21 @@ function ownCommits(history: History, landings: readonly RecordedLanding[]): Map
   return own;
 }
 
+/** The merges with which the project of a merge landed before it, oldest first. */
+function earlierThan({ marked }: History, { oid, project, attempt }: Marked): string[] {
+  if (project === null) return [];
+  const older = marked.slice(marked.findIndex((one) => one.oid === oid) + 1);
+  const own = older.filter((one) => one.project === project && one.attempt !== attempt && one.parents.length > 1);
+  return own.map((one) => one.oid).toReversed();
+}
+
 /** Makes every landing's merges again, in the order of history, and looks at what is left of them at the tip. */
 async function tryAgain(
   app: Pick<App, "git" | "config">,
   place: Pick<Workplace, "scratch" | "snapshot" | "trusted">,
   tipTree: string,
   known: {
+    readonly history: History;
     readonly own: ReadonlyMap<string, readonly Marked[]>;
     readonly before: ReadonlyMap<string, string | null>;
     readonly landings: readonly RecordedLanding[];
@@ -133,7 +142,10 @@ async function tryAgain(
         const comparison: Comparison =
           before === null
             ? { kind: "unsure", why: "the repository no longer has what it was merged onto" }
-            : await recomputer.compare({ commit, before }, warnings.get(attempt) ?? []);
+            : await recomputer.compare(
+                { commit, before, earlier: earlierThan(known.history, commit) },
+                warnings.get(attempt) ?? [],
+              );
         if (comparison !== null) comparisons.push({ commit, comparison });
       }
       const [first, last] = [commits[0], commits.at(-1)];

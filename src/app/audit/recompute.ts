@@ -1,19 +1,20 @@
 import { visible } from "../../core/describe.ts";
+import { isTrouble } from "../../core/reasons.ts";
 import { revList } from "../../git/ancestry.ts";
 import { listPaths } from "../../git/dirty.ts";
 import { localDrivers } from "../../git/drivers.ts";
 import type { Marked } from "../../git/marked.ts";
-import type { MergeResult } from "../../git/merge.ts";
+import type { MergeResult, Merger } from "../../git/merge.ts";
 import { showPath } from "../../git/paths.ts";
 import { lastWords } from "../../git/remote.ts";
 import { type Change, openDiffer } from "../../git/trees.ts";
 import { attributedMergers } from "../chain.ts";
 import { broughtBack } from "../contained.ts";
 import type { App, Workplace } from "../context.ts";
-import { keptBy } from "../mergeProject.ts";
+import { keptBy, restored } from "../mergeProject.ts";
 
-/** A merge commit of ours, with the tree of its first parent. */
-export type Landed = { readonly commit: Marked; readonly before: string };
+/** A merge commit of ours, with the tree of its first parent and the merges with which its project landed before it, oldest first. */
+export type Landed = { readonly commit: Marked; readonly before: string; readonly earlier: readonly string[] };
 
 /** Whether a merge made again is what was landed: null when it is. */
 export type Comparison =
@@ -44,39 +45,63 @@ export function openRecomputer(
   const isKept = keptBy(app.config);
   let attributesOf: string | null = null;
 
-  /** The tree that the engine's merge makes, before the target's side of kept paths is put back. */
-  async function again({ commit, before }: Landed): Promise<{ tree: string } | Comparison> {
-    const [ours = "", theirs = ""] = commit.parents;
-    const moved = attributesOf === null ? [] : await differ.diff(attributesOf, before);
-    if (moved === null) return unsure("git could not compare two trees");
+  /** The merger for merges onto a tree: it goes by that tree's attributes. */
+  async function mergerOnto(commit: string, tree: string): Promise<Merger | null> {
+    const moved = attributesOf === null ? [] : await differ.diff(attributesOf, tree);
+    if (moved === null) return null;
     await mergers.moved(moved);
-    attributesOf = before;
-    const merger = await mergers.at({ commit: ours, tree: before });
-    if ("outcome" in merger) return unsure(merger.detail);
-    const result = await merger.merge(ours, theirs);
-    const tree = treeOf(result, isKept);
-    if (typeof tree !== "string") return tree;
-    if (tree !== before || commit.tree === before) return { tree };
-    // What it brings was there and had been reverted: such a landing does again what the first one did.
-    const mainline = await revList(
-      app.git,
-      place.scratch.gitDir,
-      ["--first-parent", "--ancestry-path"],
-      [ours, `^${theirs}`],
-    );
-    const brought = Array.isArray(mainline) ? mainline.at(-1) : undefined;
-    if (brought === undefined) return { tree };
-    const back = await broughtBack(app, place, merger, { tree: before }, brought);
-    return { tree: back?.kind === "clean" ? back.tree : tree };
+    attributesOf = tree;
+    const merger = await mergers.at({ commit, tree });
+    return isTrouble(merger) ? null : merger;
   }
 
   async function compare(landed: Landed, warnings: readonly string[]): Promise<Comparison> {
-    const merged = await again(landed);
-    if (merged === null || "kind" in merged) return merged;
     const { before, commit } = landed;
-    const [brought, off] = [await differ.diff(before, merged.tree), await differ.diff(merged.tree, commit.tree)];
-    if (brought === null || off === null) return unsure("git could not compare two trees");
-    return judge(brought, off, isKept, warnings);
+    const [ours = "", theirs = ""] = commit.parents;
+    const merger = await mergerOnto(ours, before);
+    if (merger === null) return unsure("git could not read the attributes");
+    const hold = async (tree: string | NonNullable<Comparison>): Promise<Comparison> => {
+      if (typeof tree !== "string") return tree;
+      const [brought, off] = [await differ.diff(before, tree), await differ.diff(tree, commit.tree)];
+      return brought === null || off === null
+        ? unsure("git could not compare two trees")
+        : judge(brought, off, isKept, warnings);
+    };
+    const plain = treeOf(await merger.merge(ours, theirs), isKept);
+    const judged = await hold(plain);
+    if (judged?.kind !== "differs") return judged;
+    // What had been reverted before it, the engine does again: in place of the merge, or under it.
+    for (const other of [
+      plain === before ? await doneAgain(merger, landed) : null,
+      await mergedOntoRestored(merger, landed),
+    ]) {
+      const again = other === null ? judged : await hold(other);
+      if (again?.kind !== "differs") return again;
+    }
+    return judged;
+  }
+
+  /** A head that was there already, and reverted: what brought it first, done again. Null when that is nothing. */
+  async function doneAgain(merger: Merger, { commit, before }: Landed): Promise<string | null> {
+    const [ours = "", theirs = ""] = commit.parents;
+    const options = ["--first-parent", "--ancestry-path"];
+    const mainline = await revList(app.git, place.scratch.gitDir, options, [ours, `^${theirs}`]);
+    const brought = Array.isArray(mainline) ? mainline.at(-1) : undefined;
+    if (brought === undefined) return null;
+    const back = await broughtBack(app, place, merger, { tree: before }, brought);
+    return back?.kind === "clean" ? back.tree : null;
+  }
+
+  /** A head that goes on from work that was reverted: merged onto the target with that work done again. Null when there is none. */
+  async function mergedOntoRestored(
+    merger: Merger,
+    { commit, before, earlier }: Landed,
+  ): Promise<string | NonNullable<Comparison> | null> {
+    const [ours = "", theirs = ""] = commit.parents;
+    const stamp = { name: "audit", email: "audit@localhost", seconds: 0 };
+    const start = await restored({ app, place, merger, stamp, tip: { commit: ours, tree: before } }, { earlier });
+    if (isTrouble(start) || start.commit === ours) return null;
+    return treeOf(await merger.merge(start.commit, theirs), isKept);
   }
 
   return {

@@ -42,16 +42,19 @@ export function openRemote(
         into.wrong.push({ what: `${visible(name)} has no branch ${named(target)}, though it was pushed`, next: push });
       };
     }
-    const merges = [...new Set(landings.flatMap(({ mergeCommit }) => mergeCommit ?? []))];
+    const merges = [...new Set(landings.flatMap(broughtBy))];
     let published: ReadonlySet<string> = contained;
     if (there !== tip) {
       const found = await containedIn(app, place, { remote, target, there, tip }, merges);
       if (typeof found === "string") return unproved(found);
       published = found;
     }
-    return ({ mergeCommit, tag }, into) => {
-      if (mergeCommit !== null && !published.has(mergeCommit)) {
-        const what = `${visible(name)}'s ${named(target)} does not contain its merge ${short(mergeCommit)}, though it was pushed`;
+    return (landing, into) => {
+      const { mergeCommit, tag } = landing;
+      const missing = broughtBy(landing).filter((oid) => !published.has(oid));
+      if (missing.length > 0) {
+        const it = mergeCommit === null ? missing.map(short).join(", ") : `its merge ${short(mergeCommit)}`;
+        const what = `${visible(name)}'s ${named(target)} does not contain ${it}, though it was pushed`;
         into.wrong.push({ what, next: push });
       }
       const ref = `refs/tags/${tag}`;
@@ -63,6 +66,10 @@ export function openRemote(
     };
   };
 }
+
+/** The commits that the remote must have: the merge, or the heads of work that came without one. */
+const broughtBy = ({ mergeCommit, heads }: RecordedLanding): string[] =>
+  mergeCommit === null ? heads.map(({ oid }) => oid) : [mergeCommit];
 
 /** Those of `merges` that the remote's branch contains; a sentence when that cannot be told. */
 async function containedIn(

@@ -117,17 +117,21 @@ function isStanding(
 ): void {
   const { history, target } = ground.evidence;
   const commits = merged?.commits ?? [];
+  const retry = `orchestrator-merge retry${ground.options} ${row.id}`;
   const alone = landing.mergeCommit === null ? landing.heads.map(({ oid }) => oid) : [landing.mergeCommit];
   for (const oid of commits.length > 0 ? commits.map((commit) => commit.oid) : alone) {
     const revert = history.revertOf(oid);
     if (revert === null || isLandedAgain(ground, oid, revert)) continue;
-    found.wrong.push({
-      what: `${short(revert.oid)} has reverted its merge ${short(oid)}`,
-      next: `orchestrator-merge retry${ground.options} ${row.id}`,
-    });
+    found.wrong.push({ what: `${short(revert.oid)} has reverted its merge ${short(oid)}`, next: retry });
     return;
   }
   if (merged?.vanished !== true) return;
+  for (const { role, oid } of landing.heads) {
+    const revert = history.revertOf(oid);
+    if (revert === null) continue;
+    found.wrong.push({ what: `${short(revert.oid)} has reverted ${visible(role)}'s ${short(oid)}`, next: retry });
+    return;
+  }
   const since = `${short(commits[0]?.parents[0] ?? "")}..${named(target)}`;
   found.unproved.push({
     what: `that its changes are still in ${named(target)}`,
