@@ -175,6 +175,19 @@ describe("what is true is proved", () => {
     await clean(db, 1);
   });
 
+  test("with attributes that changed between two landings", async () => {
+    const repo = makeRepo({ files: { "list.txt": "a\n" } });
+    const [first, second] = [
+      withProject(repo, "first"),
+      withProject(repo, "second", { files: { "list.txt": "a\nagent\n" } }),
+    ];
+    const db = await queueOf(repo, first.spec, second.spec);
+    expect((await tick(db, ["--only", "1"])).of(1).outcome).toBe("merged");
+    repo.commit({ ".gitattributes": "list.txt merge=union\n", "list.txt": "a\nuser\n" });
+    expect((await tick(db)).of(2).outcome).toBe("merged");
+    await clean(db, 2);
+  });
+
   test("of a project that was completed again with nothing new, and of work that was there already", async () => {
     const { repo, db } = await landed();
     await sql(db, "UPDATE project_queue SET started_at = started_at + 9000, completed_at = completed_at + 9000");
@@ -262,6 +275,14 @@ describe("what cannot be proved is said, and is not wrong", () => {
     repo.commit({ "README.md": "user's\n" });
     await sql(db, "UPDATE project_queue SET merged_status = NULL");
     expect((await tick(db)).of(1).reason).toBe("conflict");
+    await sql(db, "UPDATE project_queue SET merged_status = 'merged'");
+    expect((await audit(db)).doubts[0]).toContain("not ours");
+  });
+
+  test("a row whose next completion somebody else has settled", async () => {
+    const { db, agent } = await landed();
+    agent.commit({ "more.txt": "x\n" });
+    await onQueue(db, ["retry", "1"]);
     await sql(db, "UPDATE project_queue SET merged_status = 'merged'");
     expect((await audit(db)).doubts[0]).toContain("not ours");
   });
@@ -392,6 +413,39 @@ describe("what is wrong is found, and ends with 4:", () => {
     expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged" });
     expect(repo.show("cart-developer.txt", "main")).toBe("done");
     await clean(db, 1);
+  });
+
+  test("a revert, until one of the rows that share the work has landed it again", async () => {
+    const repo = makeRepo();
+    const { spec, agent } = withProject(repo, "cart");
+    const twin = writeSpec(repo, "twin.md");
+    repo.git("branch", "twin", agent.head());
+    const db = await queueOf(repo, spec, twin);
+    await sql(db, "INSERT INTO merge_source (project_id, branch) VALUES (2, 'twin')");
+    await tick(db);
+    repo.git("revert", "--no-edit", "-m", "1", "main");
+    expect((await audit(db)).wrong.map(({ id }) => id)).toEqual([1, 2]);
+    await onQueue(db, ["retry", "1"]);
+    expect((await tick(db)).of(1).outcome).toBe("merged");
+    await clean(db, 2);
+    repo.git("revert", "--no-edit", "-m", "1", "main");
+    expect((await audit(db)).wrong.map(({ id }) => id)).toEqual([1, 2]);
+  });
+
+  test("a revert, until the project has gone on from there and landed again", async () => {
+    const { repo, db, agent, merge } = await landed();
+    repo.git("revert", "--no-edit", "-m", "1", merge);
+    agent.commit({ "more.txt": "x\n" });
+    await onQueue(db, ["retry", "1"]);
+    expect((await tick(db)).of(1).outcome).toBe("merged");
+    expect([repo.show("cart-developer.txt", "main"), repo.show("more.txt", "main")]).toEqual(["done", "x"]);
+    await clean(db, 1);
+  });
+
+  test("a revert of all that an agent committed", async () => {
+    const { repo, db, agent } = await landed();
+    repo.git("revert", "--no-edit", agent.head());
+    expect((await audit(db)).said).toEqual(["ID has reverted developer's ID"]);
   });
 
   test("a revert of one of several agents' merges", async () => {
@@ -525,6 +579,20 @@ describe("what is wrong is found, and ends with 4:", () => {
     repo.git("push", "-q", "origin", "main");
     remote.git("update-ref", `refs/tags/${tag}`, base);
     expect((await audit(db)).said).toEqual([`the tag ${tag} is another one on origin`]);
+  });
+
+  test("a remote that lacks work which had come without a merge of ours", async () => {
+    const repo = makeRepo();
+    const remote = withRemote(repo);
+    const { spec, agent } = withProject(repo, "cart");
+    repo.git("merge", "-q", "--ff-only", agent.head());
+    repo.git("push", "-q");
+    const db = await queueOf(repo, spec);
+    expect((await tick(db)).of(1)).toMatchObject({ outcome: "already_merged", mergeCommit: null });
+    await sql(db, "UPDATE merge_attempt SET push = 'pushed'");
+    await clean(db, 1);
+    remote.git("update-ref", "refs/heads/main", repo.git("rev-parse", "main~1"));
+    expect((await audit(db)).said).toEqual(["origin's main does not contain ID, though it was pushed"]);
   });
 
   test("a remote that was forced to something else, which is not here", async () => {

@@ -115,12 +115,15 @@ describe("a ref is left alone", () => {
     expect(await busyTick(repo, db)).toEqual([users[0], `${backup}-mine`, users[1]].sort());
   });
 
-  test("that somebody has moved", async () => {
-    const { repo, db, backup, proof } = await landed();
+  test("that somebody has moved, and only that one", async () => {
+    const { repo, db, backup } = await landed();
     repo.git("update-ref", backup, "HEAD");
-    repo.git("update-ref", proof, "HEAD~1");
     await age(db, 15);
-    expect(await busyTick(repo, db)).toEqual([backup, proof]);
+    expect(await busyTick(repo, db)).toEqual([backup]);
+    const next = await landed();
+    next.repo.git("update-ref", next.proof, "HEAD~1");
+    await age(next.db, 15);
+    expect(await busyTick(next.repo, next.db)).toEqual([next.proof]);
   });
 
   test("that a worktree has checked out, or that a person has given settings", async () => {
@@ -143,6 +146,12 @@ describe("a ref is left alone", () => {
     const kept = await busyTick(repo, db);
     expect(kept).toContain(proof);
     expect(kept).not.toContain(backup);
+    const next = await landed();
+    next.repo.git("checkout", "-q", "--orphan", "other");
+    next.repo.commit({ "new.txt": "x\n" });
+    next.repo.git("checkout", "-q", "-B", "main");
+    await age(next.db, 15);
+    expect(await busyTick(next.repo, next.db)).toEqual([next.backup, next.proof]);
   });
 
   test("whose target is gone", async () => {
