@@ -1,7 +1,8 @@
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
-import { type CliResult, cli } from "./cli.ts";
+import { type CliResult, cli, program } from "./cli.ts";
 import { type QueueRow, queueDb, sql } from "./queueDb.ts";
 import { type Repo, writeFiles } from "./repo.ts";
 
@@ -33,7 +34,7 @@ const report = z.strictObject({
   startedAt: time,
   finishedAt: time,
   dryRun: z.boolean(),
-  recovered: z.array(z.looseObject({ repository: z.string(), projects: z.array(z.int()) })),
+  recovered: z.array(z.looseObject({ repository: z.string() })),
   results: z.array(result),
   pushes: z.array(z.looseObject({ repository: z.string(), target: z.string(), state: push })),
   summary: z.strictObject({ merged: z.int(), alreadyMerged: z.int(), failed: z.int(), held: z.int() }),
@@ -60,6 +61,27 @@ export async function onQueue(db: string, args: readonly string[], settings: Set
   if (settings.config !== undefined) writeFiles(dir, { "config.toml": settings.config });
   const config = settings.config === undefined ? [] : ["--config", join(dir, "config.toml")];
   return await cli([...args, "--db", db, ...config], settings.env === undefined ? {} : { env: settings.env });
+}
+
+/** Starts a tick without waiting for it, to be met in the middle or ended: its process, and what it said in the end. */
+export function startTick(
+  db: string,
+  env: Readonly<Record<string, string>>,
+): { child: ChildProcess; ended: Promise<CliResult> } {
+  const { file, args } = program();
+  const child = spawn(file, [...args, "run", "--json", "--db", db], {
+    cwd: dirname(db),
+    env: { HOME: "/nonexistent", PATH: process.env["PATH"] ?? "", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      said[name] += text;
+    });
+  }
+  const ended = new Promise<CliResult>((resolve) => child.on("close", (code) => resolve({ code, ...said })));
+  return { child, ended };
 }
 
 /** Runs one tick with --json and reads its report. Throws when there is none. */

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { onQueue, queueOf, tick } from "../helpers/landing.ts";
+import { onQueue, queueOf, rowOf, tick } from "../helpers/landing.ts";
 import { insert } from "../helpers/memory.ts";
-import { sql } from "../helpers/queueDb.ts";
+import { insertRows, sql } from "../helpers/queueDb.ts";
 import { gitWrapper, isThere, makeRepo, type Repo, withProject, withWorktree, writeSpec } from "../helpers/repo.ts";
 
 const names = ["a", "b", "c", "d", "e", "f", "g"];
@@ -99,6 +99,22 @@ describe("run takes", () => {
     expect((await tick(db, ["--only", "1"])).of(1).reason).toBe("conflict");
   });
 
+  test("second looks at failures within a quota of their own, beside the batch", async () => {
+    const repo = makeRepo();
+    const specs = names.slice(0, 4).map((name) => withProject(repo, name, { files: { "cart.txt": `${name}\n` } }).spec);
+    repo.commit({ "cart.txt": "mine\n" });
+    const db = await queueOf(repo, ...specs);
+    expect((await tick(db)).report.summary.failed).toBe(4);
+    repo.commit({ "other.txt": "moved\n" });
+    await insertRows(
+      db,
+      [withProject(repo, "new"), withProject(repo, "newer")].map(({ spec }) => rowOf(repo, spec)),
+    );
+    const done = await tick(db, ["--limit", "2"]);
+    expect(merged(done)).toEqual([5, 6]);
+    expect(done.report.results.filter(({ outcome }) => outcome === "merge_failed").map(({ id }) => id)).toEqual([1, 2]);
+  });
+
   test("nothing new once --max-runtime is over", async () => {
     const { repo, db } = await many(2);
     const done = await tick(db, ["--max-runtime", "1ms"]);
@@ -152,7 +168,7 @@ describe("what backs off", () => {
     expect(row).toMatchObject({ reason: "dirty_source", failures: 0, next_attempt_at: null });
   });
 
-  test("a git that hangs is ended at its limit, with all that it started, and the project is no success", async () => {
+  test("fault 28: a git that hangs is ended at its limit, with all that it started, and the project is no success", async () => {
     const { repo, db } = await many(1);
     const env = gitWrapper(
       repo.dir,
