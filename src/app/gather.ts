@@ -1,8 +1,7 @@
 import { isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget } from "../core/target.ts";
-import { landedPrefix } from "../git/snapshot.ts";
 import { type Candidate, unchanged } from "../queue/candidates.ts";
-import { landedAttempts } from "../queue/journal.ts";
+import { landedMerges } from "../queue/journal.ts";
 import { type Located, locate, nameOf } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
@@ -90,7 +89,7 @@ async function prepare(
     attemptId: app.newId(),
     heads: gathered.heads,
     warnings: gathered.warnings,
-    earlier: await earlierLandings(app, visit.place, candidate.id),
+    earlier: await landedMerges(app.queue, candidate.id, repository),
   };
   const localTip = localTarget(app, visit.place, located.rule.target);
   return { result: { candidate, located, visit, work, localTip, startedAt }, repository };
@@ -99,15 +98,6 @@ async function prepare(
 /** What a failure is judged on: where the target stands, and the heads. While none of it moves, nothing has changed. */
 export function judgement(tip: string, work: Work): string {
   return [tip, ...work.heads.map((head) => head.oid)].join(" ");
-}
-
-/** The merge commits of this project's earlier landings: our proofs of them, as long as they are there. */
-async function earlierLandings(app: App, place: Workplace, projectId: number): Promise<string[]> {
-  const attempts = await landedAttempts(app.queue, projectId, place.snapshot.repository.commonDir);
-  return attempts.flatMap(({ attemptId, mergeCommit }) => {
-    const of = [...place.snapshot.refs].filter(([name]) => name.startsWith(`${landedPrefix}${attemptId}.`));
-    return [...of.map(([, ref]) => ref.oid), mergeCommit];
-  });
 }
 
 /** Where the target stands here, for comparing a failure with what has become of it. */

@@ -302,21 +302,24 @@ async function recordLanded(
   );
 }
 
-/** A project's landings in one repository, oldest first. */
-export async function landedAttempts(
-  queue: Queue,
-  projectId: number,
-  repository: string,
-): Promise<{ attemptId: string; mergeCommit: string }[]> {
+/**
+ * The merge commits with which a project landed in one repository, oldest first, one a head. From the journal and not from the refs that
+ * prove them, which are removed after `[backup] keep`.
+ */
+export async function landedMerges(queue: Queue, projectId: number, repository: string): Promise<string[]> {
   const rows = await queue.read(
-    `SELECT attempt_id, merge_commit FROM merge_attempt
-     WHERE project_id = ? AND repository = ? AND outcome = 'merged' AND merge_commit IS NOT NULL ORDER BY attempt_id`,
+    `SELECT a.merge_commit, l.plan_json FROM merge_attempt AS a LEFT JOIN merge_landing AS l ON l.landing_id = a.landing_id
+     WHERE a.project_id = ? AND a.repository = ? AND a.outcome = 'merged' AND a.merge_commit IS NOT NULL ORDER BY a.attempt_id`,
     [projectId, repository],
   );
-  return rows.map((row) => ({
-    attemptId: requiredText(row, "attempt_id"),
-    mergeCommit: requiredText(row, "merge_commit"),
-  }));
+  return rows.flatMap((row) => {
+    const merge = requiredText(row, "merge_commit");
+    // Written by intend() above. A row that landed together with another has that one's merges.
+    const proofs: LandingRefs["proofs"] = JSON.parse(text(row, "plan_json") ?? "null")?.refs.proofs ?? [];
+    const last = proofs.find(({ oid }) => oid === merge);
+    const heads = proofs.filter(({ ref }) => last !== undefined && ref.startsWith(`${last.ref}.`));
+    return [...heads.map(({ oid }) => oid), merge];
+  });
 }
 
 /** What is owed to one target's remote. */

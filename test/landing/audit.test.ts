@@ -200,6 +200,17 @@ describe("what is true is proved", () => {
     await clean(db, 2);
   });
 
+  test("of work that came by hand, was reverted, and was brought back by a landing", async () => {
+    const repo = makeRepo();
+    const { spec, agent } = withProject(repo, "cart");
+    repo.git("merge", "-q", "--no-ff", "-m", "by hand", agent.head());
+    repo.git("revert", "--no-edit", "-m", "1", "main");
+    const db = await queueOf(repo, spec);
+    expect((await tick(db)).of(1).outcome).toBe("merged");
+    expect(repo.show("cart-developer.txt", "main")).toBe("done");
+    await clean(db, 1);
+  });
+
   test.each(["bare", "sha256"])("in a repository that is %s", async (kind) => {
     await landed(makeRepo(kind === "bare" ? { bare: true } : { format: "sha256" }));
   });

@@ -87,6 +87,24 @@ describe("fault 22: what a landing left behind, after [backup] keep,", () => {
     expect(await busyTick(repo, db)).toEqual([]);
   });
 
+  test("is not missed when what landed then is reverted and gone on with", async () => {
+    const repo = makeRepo();
+    const spec = writeSpec(repo, "team.md");
+    const [developer, tester] = ["developer", "tester"].map((role) => withWorktree(repo, spec, { role }));
+    const db = await queueOf(repo, spec);
+    await tick(db);
+    const merge = repo.head();
+    await age(db, 15);
+    expect(await busyTick(repo, db)).toEqual([]);
+    for (const commit of [merge, `${merge}^1`]) repo.git("revert", "--no-edit", "-m", "1", commit);
+    developer?.commit({ "later.txt": "x\n" });
+    tester?.commit({ "tests.txt": "x\n" });
+    await onQueue(db, ["retry", "1"]);
+    expect((await tick(db)).of(1).outcome).toBe("merged");
+    const files = ["team-developer.txt", "team-tester.txt", "later.txt", "tests.txt"];
+    expect(files.filter((file) => repo.read(file) === null)).toEqual([]);
+  });
+
   test("of several rows that landed together goes when none of them needs it", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart");
