@@ -179,21 +179,18 @@ function headless(app: App, role: string, worktree: Worktree): Trouble | null {
   const { path, branch, gitDir } = worktree;
   if (branch === null)
     return failed("no_worktree", `the HEAD of ${visible(path)} cannot be read (${visible(gitDir)}/HEAD).`);
-  if (lastHead(gitDir) !== null) {
-    return failed(
-      "ambiguous_worktree",
-      `${visible(role)} is on the branch ${visible(shortName(branch))}, which is gone: create it again, or check out what is to land.`,
-    );
-  }
-  const aside = picomatch([".git", ...app.config.merge.ignoreUncommitted, ...app.config.merge.keepTarget], {
+  if (app.config.merge.uncommitted === "ignore") return null;
+  const aside = picomatch([".git", ".claude", ...app.config.merge.ignoreUncommitted, ...app.config.merge.keepTarget], {
     dot: true,
   });
-  const files = readdirSync(path).filter((name) => !aside(name) && name !== ".claude");
-  return files.length === 0 || app.config.merge.uncommitted === "ignore"
-    ? null
-    : held(
-        "dirty_source",
-        `${visible(role)} has committed nothing, but has files: ${visible(files.slice(0, 5).join(", "))}.`,
+  const files = readdirSync(path).filter((name) => !aside(name));
+  if (files.length === 0) return null;
+  const some = visible(files.slice(0, 5).join(", "));
+  return lastHead(gitDir) === null
+    ? held("dirty_source", `${visible(role)} has committed nothing, but has files: ${some}.`)
+    : failed(
+        "ambiguous_worktree",
+        `${visible(role)} is on the branch ${visible(shortName(branch))}, which has no commit (any more), but has files: ${some}. Check out what is to land.`,
       );
 }
 

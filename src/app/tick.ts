@@ -79,7 +79,7 @@ export async function tick(
       if (options.only === null && !isDue(debt.nextAt, app.now())) continue;
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
-      const push = await payDebt(app, visits, debt);
+      const push = await payDebt(app, visits, debt).catch(givenUp);
       if (push !== null) pushes.push(push);
     }
     for (const visit of visits.all()) {
@@ -97,7 +97,8 @@ export async function tick(
   const order = new Map([...work.candidates, ...work.secondLooks].map(({ id }, index) => [id, index]));
   tally.results.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));
   const total = summary(tally.results);
-  app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
+  if (tally.results.length === 0) app.log.info("No projects pending merge");
+  else app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
   if (!app.dryRun) {
     const merged = total.merged + total.alreadyMerged;
     await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
