@@ -5,7 +5,8 @@ import { revList } from "../git/ancestry.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
 import type { Receiver } from "./receiver.ts";
-import { agentsBranches, unreadable } from "./sources.ts";
+import { agentsBranches } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /**
  * The works that would bring commits of a branch which is neither the target nor an agent's: agents that forked from `develop` do not

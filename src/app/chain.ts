@@ -12,7 +12,7 @@ import type { App, Workplace } from "./context.ts";
 import { type Merged, mergeProject } from "./mergeProject.ts";
 import type { Already, Plan, Step, Work } from "./plan.ts";
 import type { Receiver } from "./receiver.ts";
-import { unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /** A commit and its tree: where a chain has got to. */
 export type Tip = { readonly commit: string; readonly tree: string };

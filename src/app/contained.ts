@@ -8,8 +8,9 @@ import { git } from "../git/process.ts";
 import { openDiffer } from "../git/trees.ts";
 import type { Tip } from "./chain.ts";
 import type { App, Workplace } from "./context.ts";
+import type { Head } from "./head.ts";
 import type { Work } from "./plan.ts";
-import { type Head, unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /** Which of a project's heads still have to land on a tip. */
 export type Containment = {

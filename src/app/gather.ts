@@ -5,7 +5,8 @@ import { landedMerges } from "../queue/journal.ts";
 import { type Located, locate, nameOf } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
-import { agentsBranches, gatherHeads, refused } from "./sources.ts";
+import { agentsBranches, gatherHeads } from "./sources.ts";
+import { refused } from "./trouble.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** A candidate that may land now: its place, its heads, and what a failure would be judged on. */

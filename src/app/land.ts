@@ -14,7 +14,7 @@ import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
 import { putBackWhatIsOurs } from "./putBack.ts";
-import { refused, unreadable } from "./sources.ts";
+import { refused, unreadable } from "./trouble.ts";
 
 /** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
 export type Landing = { readonly intent: Intent } | { readonly trouble: Trouble; readonly checkoutRefused: boolean };

@@ -10,7 +10,7 @@ import { land } from "./land.ts";
 import { makePlan, type Plan, type Work } from "./plan.ts";
 import { type PushReport, pushTarget, type TagRef } from "./push.ts";
 import { type Receiver, readReceiver } from "./receiver.ts";
-import { unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** What came of all the works for one target of one repository. */

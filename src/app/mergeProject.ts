@@ -11,8 +11,9 @@ import { type Change, putBack } from "../git/trees.ts";
 import type { Chain, Tip } from "./chain.ts";
 import { broughtBack, containment, isReverted, past } from "./contained.ts";
 import type { App, Workplace } from "./context.ts";
+import type { Head } from "./head.ts";
 import type { Already, Work } from "./plan.ts";
-import { type Head, unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 import { untrustedConflict } from "./untrusted.ts";
 
 /** One project merged onto a tip: a commit a head; none when an earlier project of the chain has brought its work. */

@@ -5,8 +5,9 @@ import { listPaths } from "../git/dirty.ts";
 import { type Change, openDiffer } from "../git/trees.ts";
 import { chain } from "./chain.ts";
 import type { App, Workplace } from "./context.ts";
+import type { Head } from "./head.ts";
 import type { Receiver } from "./receiver.ts";
-import { type Head, unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 import { untrusted } from "./untrusted.ts";
 
 /** A project whose heads are known and may land. */

@@ -40,6 +40,10 @@ export async function pushTarget(
   const { remote, target } = receiver;
   const repository = place.snapshot.repository.commonDir;
   const settle = async (state: Debt["state"], detail: string | null, moved = false): Promise<PushReport> => {
+    // What a signal cut short is no verdict: it stays owed as it was, without a wait.
+    const cut = state === "pending" && app.git.signal.aborted;
+    if (cut)
+      return { repository, target, remote: remote?.name ?? null, state, detail: "ended by a signal", moved: false };
     const nth = state === "pushed" || state === "withheld" ? 0 : failures + 1;
     const wait =
       state === "refused"

@@ -8,7 +8,8 @@ import { announce, fetchBranch, lastWords, listRemote, type Remote, remoteOf } f
 import { landedPrefix } from "../git/snapshot.ts";
 import { branchUnderRebase, indexLocked, operationInProgress } from "../git/worktrees.ts";
 import type { App, Workplace } from "./context.ts";
-import { agentsBranches, unreadable } from "./sources.ts";
+import { agentsBranches } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /** The branch that receives a landing, where it stands here and on the remote, and what that means for the push. */
 export type Receiver = {

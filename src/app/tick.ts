@@ -15,7 +15,7 @@ import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
 import { settleGroup, settleMisses, type Tally } from "./settle.ts";
-import { refused } from "./sources.ts";
+import { refused } from "./trouble.ts";
 import { openVisits, type Visits } from "./visit.ts";
 import { isDue, type TickOptions, type WorkToDo } from "./work.ts";
 

@@ -8,7 +8,7 @@ import { type GitResult, git } from "../git/process.ts";
 import { copyAttributes } from "../git/trees.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Plan } from "./plan.ts";
-import { unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /**
  * The projects whose changed paths need a filter or merge driver that only the repository's own configuration defines. Agents can

@@ -13,7 +13,7 @@ import { clearLocks, placesOf } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
 import { uninterrupted } from "./land.ts";
 import { type Recovered, recover } from "./recover.ts";
-import { unreadable } from "./sources.ts";
+import { unreadable } from "./trouble.ts";
 
 /** A repository in hand: leased (never in a dry run), recovered, read, with a scratch beside it. */
 export type Visit = {

@@ -26,7 +26,7 @@ describe("work that landed and was reverted", () => {
   });
 
   // Known and open: git's own trap. Merging the branch again brings the new commits only, and what was reverted stays out.
-  test.fails("with more commits on top comes back whole", async () => {
+  test("with more commits on top comes back whole", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { files: { "first.txt": "1\n" } });
     const db = await queueOf(repo, spec);

@@ -109,12 +109,10 @@ function ownCommits(history: History, landings: readonly RecordedLanding[]): Map
   return own;
 }
 
-/** The merges with which the project of a merge landed before it, oldest first. */
-function earlierThan({ marked }: History, { oid, project, attempt }: Marked): string[] {
-  if (project === null) return [];
+/** The merges of ours that came before a merge, oldest first. */
+function earlierThan({ marked }: History, { oid, attempt }: Marked): Marked[] {
   const older = marked.slice(marked.findIndex((one) => one.oid === oid) + 1);
-  const own = older.filter((one) => one.project === project && one.attempt !== attempt && one.parents.length > 1);
-  return own.map((one) => one.oid).toReversed();
+  return older.filter((one) => one.attempt !== null && one.attempt !== attempt && one.parents.length > 1).toReversed();
 }
 
 /** Makes every landing's merges again, in the order of history, and looks at what is left of them at the tip. */

@@ -13,8 +13,8 @@ import { broughtBack } from "../contained.ts";
 import type { App, Workplace } from "../context.ts";
 import { keptBy, restored } from "../mergeProject.ts";
 
-/** A merge commit of ours, with the tree of its first parent and the merges with which its project landed before it, oldest first. */
-export type Landed = { readonly commit: Marked; readonly before: string; readonly earlier: readonly string[] };
+/** A merge commit of ours, with the tree of its first parent and the merges of ours that came before it, oldest first. */
+export type Landed = { readonly commit: Marked; readonly before: string; readonly earlier: readonly Marked[] };
 
 /** Whether a merge made again is what was landed: null when it is. */
 export type Comparison =
@@ -71,11 +71,14 @@ export function openRecomputer(
     const judged = await hold(plain);
     if (judged?.kind !== "differs") return judged;
     // What had been reverted before it, the engine does again: in place of the merge, or under it.
-    for (const other of [
-      plain === before ? await doneAgain(merger, landed) : null,
-      await mergedOntoRestored(merger, landed),
-    ]) {
-      const again = other === null ? judged : await hold(other);
+    const ways = [
+      async () => (plain === before ? await doneAgain(merger, landed) : null),
+      async () => await mergedOntoRestored(merger, landed, ofProject(landed)),
+      async () => await mergedOntoRestored(merger, landed, await ofHead(landed)),
+    ];
+    for (const way of ways) {
+      const tree = await way();
+      const again = tree === null ? judged : await hold(tree);
       if (again?.kind !== "differs") return again;
     }
     return judged;
@@ -95,13 +98,24 @@ export function openRecomputer(
   /** A head that goes on from work that was reverted: merged onto the target with that work done again. Null when there is none. */
   async function mergedOntoRestored(
     merger: Merger,
-    { commit, before, earlier }: Landed,
+    { commit, before }: Landed,
+    earlier: readonly string[],
   ): Promise<string | NonNullable<Comparison> | null> {
     const [ours = "", theirs = ""] = commit.parents;
     const stamp = { name: "audit", email: "audit@localhost", seconds: 0 };
     const start = await restored({ app, place, merger, stamp, tip: { commit: ours, tree: before } }, { earlier });
     if (isTrouble(start) || start.commit === ours) return null;
     return treeOf(await merger.merge(start.commit, theirs), isKept);
+  }
+
+  /** The earlier merges whose head this one's goes on from: work that several rows shared bears the number of one of them only. */
+  async function ofHead({ commit, earlier }: Landed): Promise<string[]> {
+    const [, theirs = ""] = commit.parents;
+    const heads = earlier.flatMap(({ parents }) => parents[1] ?? []);
+    if (heads.length === 0) return [];
+    const outside = await revList(app.git, place.scratch.gitDir, [], [...new Set(heads), `^${theirs}`]);
+    if (!Array.isArray(outside)) return [];
+    return earlier.filter(({ parents }) => !outside.includes(parents[1] ?? "")).map(({ oid }) => oid);
   }
 
   return {
@@ -119,6 +133,10 @@ export function openRecomputer(
     },
   };
 }
+
+/** The merges with which the same project landed before. */
+const ofProject = ({ commit, earlier }: Landed): string[] =>
+  earlier.filter(({ project }) => project !== null && project === commit.project).map(({ oid }) => oid);
 
 const unsure = (why: string): Comparison => ({ kind: "unsure", why });
 
