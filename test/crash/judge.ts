@@ -98,7 +98,7 @@ export async function judge(slot: Slot, before: Look, now: Look, golden: Look | 
     );
     expect(fsck.trim() === "", `fsck of ${basename(dir)}: ${fsck}`);
   }
-  wrong.push(...leftovers(slot, now));
+  wrong.push(...leftovers(slot, now, false));
   wrong.push(...(await landings(world, now)));
   wrong.push(...(await rows(world)));
   expect(now.status === before.status, `status was ${show(before.status)} and is ${show(now.status)}`);
@@ -117,8 +117,31 @@ export async function judge(slot: Slot, before: Look, now: Look, golden: Look | 
   return wrong;
 }
 
+/** Everything that is half done in a world whose run has been told to end: each landing is whole, or has not begun. */
+export async function settled(slot: Slot, before: Look, golden: Look): Promise<string[]> {
+  const now = await look(slot.world);
+  const wrong = leftovers(slot, now, true);
+  const target = slot.world.main.git("rev-parse", "refs/heads/main");
+  wrong.push(...difference("checkout", (target === slot.world.base ? before : golden).checkout, now.checkout));
+  if (now.status !== before.status) wrong.push(`status was ${show(before.status)} and is ${show(now.status)}`);
+  const [row] = await sql(
+    slot.world.db,
+    `SELECT (SELECT count(*) FROM merge_landing WHERE state = 'intended') AS open,
+       (SELECT count(*) FROM merge_lease WHERE run_id IS NOT NULL) AS leased,
+       (SELECT count(*) FROM project_queue WHERE merged_status = 'merged') AS merged,
+       (SELECT count(*) FROM merge_project WHERE next_attempt_at IS NOT NULL) AS waiting`,
+  );
+  const landed = target === slot.world.base ? 0 : slot.world.lands.size;
+  const [is, should] = [JSON.stringify({ ...row }), JSON.stringify({ open: 0, leased: 0, merged: landed, waiting: 0 })];
+  return is === should ? wrong : [...wrong, `rows say ${is}, not ${should}`];
+}
+
+/** The scratches of dead runs, in a world where all is over. */
+export const temporaries = (slot: Slot): string[] =>
+  readdirSync(join(slot.path, "tmp")).map((name) => `left behind: tmp/${name}`);
+
 /** Locks, half-written files, pending marks, processes: nothing of a dead run stays. */
-function leftovers(slot: Slot, now: Look): string[] {
+function leftovers(slot: Slot, now: Look, temporaryToo: boolean): string[] {
   const { world } = slot;
   const gitDirs = [join(world.main.path, ".git"), ...(world.remote === null ? [] : [world.remote.path])];
   const locks = gitDirs.flatMap((dir) =>
@@ -127,7 +150,7 @@ function leftovers(slot: Slot, now: Look): string[] {
       .map((path) => `left behind: ${join(basename(dir), path)}`),
   );
   const pending = [...now.refs.keys()].filter((name) => name.startsWith("refs/orchestrator/pending/"));
-  const temporary = readdirSync(join(slot.path, "tmp")).map((name) => `left behind: tmp/${name}`);
+  const temporary = temporaryToo ? temporaries(slot) : [];
   const processes = slot.processes().length === 0 ? [] : ["processes are left"];
   return [...locks, ...pending.map((name) => `left behind: ${name}`), ...temporary, ...processes];
 }

@@ -51,6 +51,7 @@ case $kind in
       # The forbidden order: the ref first, then the files.
       for tip do :; done
       old=$(${git} rev-parse HEAD)
+      ${git} update-index -q --refresh >/dev/null
       "$0" update-ref HEAD "$tip" && exec "$0" read-tree -m -u "$old" "$tip"
     fi ;;
 esac

@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitsOver } from "../helpers/landing.ts";
-import { idle, judge, type Look, look, refsOfBoth } from "./judge.ts";
+import { idle, judge, type Look, look, refsOfBoth, temporaries } from "./judge.ts";
 import type { Scenario } from "./scenarios.ts";
 import { ambushed, type Point, pointsOf, recorded, setAmbush, traced } from "./shim.ts";
 import { kill, makeSlot, type Run, type Slot } from "./slot.ts";
@@ -54,6 +55,8 @@ export async function finish(slot: Slot, before: Look, golden: Look | null): Pro
   const between = await refsOfBoth(slot.world);
   const second = await slot.run();
   const now = await look(slot.world);
+  // A tick that finds nothing to do looks nowhere, not even for those.
+  if (!recovery.stderr.includes("No projects pending merge")) wrong.push(...temporaries(slot));
   wrong.push(...idle(slot.world, second, between, now), ...(await judge(slot, before, now, golden)));
   return wrong.length === 0 ? wrong : [...wrong, `recovery said ${brief(recovery)}`];
 }
@@ -69,6 +72,30 @@ function brief({ stdout, stderr }: Run): string {
 /** One death at one point, and what was wrong in the end. */
 export async function die(slot: Slot, known: Known, point: Point, mode: Mode, wrongOrder = false): Promise<Outcome> {
   await slot.reset();
+  const reached = await ambushAt(slot, point, mode, wrongOrder);
+  return { point, mode, reached, wrong: await finish(slot, known.before, known.golden) };
+}
+
+/** The calls of the recovery from a death of everything at `first`: points for a second death. */
+export async function pointsOfRecovery(slot: Slot, first: Point): Promise<Point[]> {
+  await slot.reset();
+  await ambushAt(slot, first, "tree", false);
+  setAmbush(slot.path, { kind: "record" });
+  await slot.run();
+  return recorded(slot.path);
+}
+
+/** Everything dies at `first`, and at `second` while the next run recovers. */
+export async function dieTwice(slot: Slot, known: Known, first: Point, second: Point): Promise<Outcome> {
+  await slot.reset();
+  await ambushAt(slot, first, "tree", false);
+  const reached = await ambushAt(slot, second, "tree", false);
+  const point = { ...second, text: `${second.text}, after ${first.process}: ${first.text}` };
+  return { point, mode: "tree, twice", reached, wrong: await finish(slot, known.before, known.golden) };
+}
+
+/** One run that meets `point`; false when it ended without. */
+async function ambushAt(slot: Slot, point: Point, mode: Mode, wrongOrder: boolean): Promise<boolean> {
   setAmbush(slot.path, { kind: mode === "git" ? "kill" : "stop", point }, wrongOrder);
   const { child, over } = slot.start();
   let ended = false;
@@ -84,14 +111,12 @@ export async function die(slot: Slot, known: Known, point: Point, mode: Mode, wr
     }
   }
   await over;
-  const reached = ambushed(slot.path);
   if (mode === "git") await waitsOver(slot.world.db);
-  return { point, mode, reached, wrong: await finish(slot, known.before, known.golden) };
+  return ambushed(slot.path);
 }
 
 /** The program's own file-changing calls, its threads included, its children not. */
 export async function ownPoints(slot: Slot): Promise<Point[]> {
-  const { readFileSync } = await import("node:fs");
   await slot.reset();
   setAmbush(slot.path, { kind: "none" });
   const log = `${slot.path}/shim/own`;
