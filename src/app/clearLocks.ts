@@ -4,7 +4,8 @@ import { shortName } from "../core/target.ts";
 import { locksOfCheckout, locksOfRefs, locksOnOwnRefs, removeStaleLocks } from "../git/locks.ts";
 import { localRepository, remoteOf } from "../git/remote.ts";
 import type { Snapshot } from "../git/snapshot.ts";
-import { debts, type Intent, owedTags } from "../queue/journal.ts";
+import type { Intent } from "../queue/journal.ts";
+import { debts, owedTags } from "../queue/pushes.ts";
 import type { App, Workplace } from "./context.ts";
 
 /** Where gits of other people may be at work on a repository: in it, and in each of its working trees. */

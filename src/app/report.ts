@@ -1,7 +1,7 @@
 import { visible } from "../core/describe.ts";
 import type { Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
-import type { PushState } from "../queue/journal.ts";
+import type { PushState } from "../queue/pushes.ts";
 import type { PushReport } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 

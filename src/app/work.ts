@@ -1,8 +1,9 @@
 import { curable } from "../core/reasons.ts";
 import { type Candidate, findCandidates, lastSweepKey } from "../queue/candidates.ts";
 import type { Queue } from "../queue/database.ts";
-import { debts, openIntents } from "../queue/journal.ts";
+import { openIntents } from "../queue/journal.ts";
 import { leasedRepositories } from "../queue/leases.ts";
+import { debts } from "../queue/pushes.ts";
 
 export type TickOptions = {
   /** How many projects may be attempted; Infinity for all. */

@@ -1,0 +1,82 @@
+import type { Queue, Transaction } from "./database.ts";
+import { demandLease, type Lease } from "./leases.ts";
+import { integer, requiredText, text } from "./rows.ts";
+
+/** The life of a push after its landing. Times are unix milliseconds. */
+
+export type PushState = "none" | "pushed" | "pending" | "withheld" | "refused" | "off";
+
+/** What is owed to one target's remote. */
+export type Debt = {
+  readonly repository: string;
+  readonly target: string;
+  readonly state: PushState;
+  readonly detail: string | null;
+  readonly failures: number;
+  readonly nextAt: number | null;
+};
+
+/** Every push that is owed, the oldest first. */
+export async function debts(queue: Queue): Promise<Debt[]> {
+  const rows = await queue.read("SELECT * FROM merge_push WHERE state <> 'pushed' ORDER BY changed_at");
+  return rows.map((row) => ({
+    repository: requiredText(row, "repository"),
+    target: requiredText(row, "target"),
+    state: pushState(requiredText(row, "state")),
+    detail: text(row, "detail"),
+    failures: integer(row, "failures") ?? 0,
+    nextAt: integer(row, "next_at"),
+  }));
+}
+
+/** The short names of our tags on this target that the remote does not have yet, each with the attempt it belongs to. */
+export async function owedTags(queue: Queue, repository: string, target: string): Promise<string[]> {
+  const rows = await queue.read(
+    `SELECT DISTINCT tag FROM merge_attempt
+     WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused') AND tag IS NOT NULL ORDER BY tag`,
+    [repository, target],
+  );
+  return rows.map((row) => requiredText(row, "tag"));
+}
+
+/** What the last push came to: the debt of the target, and the same word in every attempt that waited for it. */
+export async function recordPush(queue: Queue, lease: Lease, debt: Debt, now: number): Promise<void> {
+  await queue.write(async (tx) => {
+    await demandLease(tx, lease);
+    await writePush(tx, debt.repository, debt.target, debt, now);
+    await tx.run(
+      "UPDATE merge_attempt SET push = ? WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')",
+      [debt.state, debt.repository, debt.target],
+    );
+  });
+}
+
+/** One target's debt, as part of a transaction. */
+export async function writePush(
+  tx: Transaction,
+  repository: string,
+  target: string,
+  push: Pick<Debt, "state" | "detail" | "failures" | "nextAt">,
+  now: number,
+): Promise<void> {
+  await tx.run(
+    `INSERT INTO merge_push (repository, target, state, detail, failures, next_at, changed_at) VALUES (?,?,?,?,?,?,?)
+     ON CONFLICT (repository, target) DO UPDATE SET state = excluded.state, detail = excluded.detail, failures = excluded.failures,
+       next_at = excluded.next_at, changed_at = excluded.changed_at`,
+    [repository, target, push.state, push.detail, push.failures, push.nextAt, now],
+  );
+}
+
+function pushState(word: string): PushState {
+  switch (word) {
+    case "none":
+    case "pushed":
+    case "pending":
+    case "withheld":
+    case "refused":
+    case "off":
+      return word;
+    default:
+      throw new Error(`unknown push state ${word}`);
+  }
+}
