@@ -453,6 +453,25 @@ describe("what is wrong is found, and ends with 4:", () => {
     await clean(db, 1);
   });
 
+  test("a revert, until one of the rows that shared the work has gone on from there", async () => {
+    const repo = makeRepo();
+    const { spec, agent } = withProject(repo, "cart");
+    const twin = writeSpec(repo, "twin.md");
+    repo.git("branch", "twin", agent.head());
+    const db = await queueOf(repo, spec, twin);
+    await sql(db, "INSERT INTO merge_source (project_id, branch) VALUES (2, 'twin')");
+    await tick(db);
+    repo.git("revert", "--no-edit", "-m", "1", "main");
+    const next = treeWith(repo, "twin", { "twin.txt": "x\n" });
+    repo.git("branch", "-f", "twin", repo.git("commit-tree", next, "-p", "twin", "-m", "more"));
+    await onQueue(db, ["retry", "2"]);
+    expect((await tick(db)).of(2).outcome).toBe("merged");
+    expect([repo.show("cart-developer.txt", "main"), repo.show("twin.txt", "main")]).toEqual(["done", "x"]);
+    const found = await audit(db);
+    expect(found).toMatchObject({ proved: 1, wrong: [], unproved: [{ id: 1 }] });
+    expect(found.doubts).toEqual([expect.stringContaining("brought it back in another way")]);
+  });
+
   test("a revert of all that an agent committed", async () => {
     const { repo, db, agent } = await landed();
     repo.git("revert", "--no-edit", agent.head());

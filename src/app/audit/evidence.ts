@@ -27,6 +27,8 @@ export type LandingEvidence = {
   readonly comparisons: ReadonlyArray<{ readonly commit: Marked; readonly comparison: NonNullable<Comparison> }>;
   /** Nothing of what it changed is left in the target: every path is as it was before. */
   readonly vanished: boolean;
+  /** All of what it changed is in the target, byte for byte. */
+  readonly intact: boolean;
 };
 
 /** The landings and reverts of a history, newest first. */
@@ -150,7 +152,7 @@ async function tryAgain(
       const before = first === undefined ? null : (known.before.get(first.oid) ?? null);
       const changes = before === null || last === undefined ? null : await recomputer.changes(before, last.tree);
       if (changes !== null) changed.set(attempt, changes);
-      found.set(attempt, { commits, comparisons, vanished: false });
+      found.set(attempt, { commits, comparisons, vanished: false, intact: false });
     }
   } finally {
     await recomputer.close();
@@ -158,12 +160,14 @@ async function tryAgain(
   const paths = new Set([...changed.values()].flat().map(({ path }) => path));
   const entries = paths.size === 0 ? null : await entriesOf(app.git, place.scratch.gitDir, tipTree, paths);
   if (entries === null || !(entries instanceof Map)) return found;
-  const asBefore = ({ path, oldMode, oldOid }: Change) =>
-    (entries.get(path) ?? null) === (oldMode === "000000" ? null : `${oldMode} ${oldOid}`);
+  const stands = (path: string, mode: string, oid: string) =>
+    (entries.get(path) ?? null) === (mode === "000000" ? null : `${mode} ${oid}`);
   for (const [attempt, changes] of changed) {
     const evidence = found.get(attempt);
     if (evidence === undefined || changes.length === 0) continue;
-    found.set(attempt, { ...evidence, vanished: changes.every(asBefore) });
+    const vanished = changes.every(({ path, oldMode, oldOid }) => stands(path, oldMode, oldOid));
+    const intact = changes.every(({ path, newMode, newOid }) => stands(path, newMode, newOid));
+    found.set(attempt, { ...evidence, vanished, intact });
   }
   return found;
 }

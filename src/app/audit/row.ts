@@ -122,7 +122,11 @@ function isStanding(
   for (const oid of commits.length > 0 ? commits.map((commit) => commit.oid) : alone) {
     const revert = history.revertOf(oid);
     if (revert === null || isLandedAgain(ground, oid, revert)) continue;
-    found.wrong.push({ what: `${short(revert.oid)} has reverted its merge ${short(oid)}`, next: retry });
+    const what = `${short(revert.oid)} has reverted its merge ${short(oid)}`;
+    if (merged?.intact === true) {
+      const why = `${what}, and yet all of it is there: somebody has brought it back in another way`;
+      found.unproved.push({ what: `that it stands in ${named(target)}`, why });
+    } else found.wrong.push({ what, next: retry });
     return;
   }
   if (merged?.vanished !== true) return;
