@@ -13,7 +13,7 @@ import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
-import { putBackWhatIsOurs } from "./putBack.ts";
+import { settleCheckout } from "./putBack.ts";
 import { refused, unreadable } from "./trouble.ts";
 
 /** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
@@ -44,6 +44,12 @@ export async function land(
     await abandon(app.queue, lease, intent.landingId, app.now());
     return { trouble, checkoutRefused };
   };
+  const conclude = async (): Promise<Landing> => {
+    const second = await finishRefs(git, refs, gitDir, intent);
+    if (second !== null) return leaveOpen(second);
+    await record(app.queue, lease, intent, app.now());
+    return { intent };
+  };
   // The intent stays open: the next tick reads git and goes on from there, or puts things back.
   const leaveOpen = (trouble: Trouble): Landing => ({ trouble, checkoutRefused: false });
   const unpublished = await publish(git, place.scratch, join(gitDir, "objects"), {
@@ -57,16 +63,23 @@ export async function land(
   if (isTrouble(unpublished)) return await giveUp(unpublished);
   if (unpublished !== null) return await giveUp(unreadable("its own objects", unpublished));
   const first = await refs.transact(beforeCheckout(plan, intent));
-  if (first !== null) return first.code === null ? leaveOpen(refsMoved(first)) : await giveUp(refsMoved(first));
+  if (first !== null) {
+    // A transaction is all or none unless git is killed, or its disk refuses, while it commits.
+    const made = first.code === null ? null : await refsOf(git, gitDir, intent);
+    const none = made !== null && undo(intent, made).length === 0;
+    return none ? await giveUp(refsMoved(first)) : leaveOpen(refsMoved(first));
+  }
   if (receiver.checkout !== null) {
     app.progress(`bringing ${receiver.checkout.path} forward`);
     const refusal = await fastForward(git, receiver.checkout, plan.tip);
     if (refusal !== null && !(await arrived(git, gitDir, receiver.target, plan.tip))) {
       // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.
       if (refusal.code === null) return leaveOpen(unreadable(receiver.checkout.path, refusal));
-      // A refusal leaves no trace, a full disk half of the files.
-      const put = await putBackWhatIsOurs({ ...app, git: uninterrupted(app.git) }, place, intent, receiver.checkout);
-      if (put !== null) return leaveOpen(put);
+      // A refusal leaves no trace; a disk that is full, half of the files, or all of them and the branch behind.
+      const deaf = { ...app, git: uninterrupted(app.git) };
+      const left = await settleCheckout(deaf, place, intent, receiver.checkout, false);
+      if (isTrouble(left)) return leaveOpen(left);
+      if (left === "arrived") return await conclude();
       const changes = plan.steps.flatMap((step) => step.changes);
       const paths = await pathsRefused(git, place.scratch, receiver.checkout, changes);
       const trouble =
@@ -83,10 +96,7 @@ export async function land(
       return (await refs.transact(undo(intent))) === null ? await giveUp(trouble, true) : leaveOpen(trouble);
     }
   }
-  const second = await finishRefs(git, refs, gitDir, intent);
-  if (second !== null) return leaveOpen(second);
-  await record(app.queue, lease, intent, app.now());
-  return { intent };
+  return await conclude();
 }
 
 /** The same, deaf to signals: what is half done is worse than a second more. */
@@ -149,6 +159,23 @@ export async function finishRefs(
   if (!(await arrived(context, gitDir, intent.target, intent.tip))) return refsMoved(failure);
   const again = await refs.transact(rest);
   return again === null ? null : refsMoved(again);
+}
+
+/** The refs of a landing that there are, and the target: full name -> id. Null when git cannot tell. */
+export async function refsOf(context: GitContext, gitDir: string, intent: Intent): Promise<Map<string, string> | null> {
+  const { backups, tags, proofs } = intent.refs;
+  const names = [
+    intent.target,
+    pendingPrefix + intent.landingId,
+    ...[...backups, ...tags, ...proofs].map(({ ref }) => ref),
+  ];
+  const result = await runGit(context, {
+    gitDir,
+    args: ["for-each-ref", "--format=%(objectname) %(refname)", ...names],
+  });
+  if (result.code !== 0) return null;
+  const lines = result.stdout.toString().split("\n");
+  return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))] as const));
 }
 
 /** The refs that T1 has made. */

@@ -135,6 +135,6 @@ async function moveTracking(place: Workplace, remote: Remote, target: string, ti
       ? ({ verb: "create", ref, to: tip } as const)
       : ({ verb: "update", ref, to: tip, from } as const);
   const failure = await place.refs.transact([change]);
-  // Its git was killed: there is no later step that would bring the ref up to date.
-  if (failure?.code === null) await place.refs.transact([change]);
+  // Killed, or no room on the disk: there is no later step that would bring the ref up to date.
+  if (failure !== null) await place.refs.transact([change]);
 }

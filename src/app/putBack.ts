@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
-import type { LookedAt } from "../git/dirty.ts";
+import { type LookedAt, listPaths } from "../git/dirty.ts";
 import { lastWords } from "../git/remote.ts";
 import { putCheckoutBack, type Standards, stagedOtherwise } from "../git/repair.ts";
 import { type Change, copyAttributes, openDiffer } from "../git/trees.ts";
@@ -12,8 +12,30 @@ import { type App, inCheckout, type Workplace } from "./context.ts";
 import { treeOf } from "./receiver.ts";
 
 /**
- * Takes out of a checkout what a fast-forward that did not get to its end has written there: only files whose entry in the index is still
- * the old one, and whose content git was writing, are put back; all else is the user's. Null when done.
+ * Decides what a fast-forward that did not get to its end has left in a checkout of the target. "arrived": the index stood at the tip, so
+ * all files do, for the index is written last; the branch has followed. "back": what git had written is taken out again, files and index
+ * stand at the base. With `strict`, a Trouble when something is there that is neither.
+ */
+export async function settleCheckout(
+  app: App,
+  place: Workplace,
+  intent: Intent,
+  tree: LookedAt,
+  strict: boolean,
+): Promise<"arrived" | "back" | Trouble> {
+  const changes = await changesOf(app, place, intent);
+  if (changes === null) return stuck(intent, "git could not compare the two commits");
+  const notNew = await stagedOtherwise(inCheckout(app.git, place), tree, intent.tip, changes);
+  if (!Array.isArray(notNew)) return stuck(intent, `its index could not be read (${lastWords(notNew)})`);
+  if (notNew.length > 0) return (await putBack(app, place, intent, tree, changes, strict)) ?? "back";
+  const move = { verb: "update", ref: intent.target, to: intent.tip, from: intent.base } as const;
+  const failure = await place.refs.transact([move]);
+  return failure === null ? "arrived" : stuck(intent, `its branch could not be moved (${lastWords(failure)})`);
+}
+
+/**
+ * Takes out of a checkout that is another by now what a fast-forward has written there: only files whose entry in the index is still the
+ * old one, and whose content git was writing, are put back; all else is the user's. Null when done.
  */
 export async function putBackWhatIsOurs(
   app: App,
@@ -23,16 +45,30 @@ export async function putBackWhatIsOurs(
 ): Promise<Trouble | null> {
   const changes = await changesOf(app, place, intent);
   if (changes === null) return stuck(intent, "git could not compare the two commits");
+  return await putBack(app, place, intent, tree, changes, false);
+}
+
+async function putBack(
+  app: App,
+  place: Workplace,
+  intent: Intent,
+  tree: LookedAt,
+  changes: readonly Change[],
+  strict: boolean,
+): Promise<Trouble | null> {
   const context = inCheckout(app.git, place);
   const staged = await stagedOtherwise(context, tree, intent.base, changes);
-  if (!Array.isArray(staged)) return stuck(intent, "its index could not be read");
+  if (!Array.isArray(staged)) return stuck(intent, `its index could not be read (${lastWords(staged)})`);
   const ours = changes.filter((change) => !staged.includes(change));
   const users = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
-  return Array.isArray(users) ? null : stuck(intent, `its files could not be put back (${lastWords(users)})`);
+  if (!Array.isArray(users)) return stuck(intent, `its files could not be put back (${lastWords(users)})`);
+  const unknown = [...staged.map(({ path }) => path), ...users];
+  if (!strict || unknown.length === 0) return null;
+  return stuck(intent, `${visible(listPaths(unknown))} there is neither the old version nor the new one`);
 }
 
 /** The paths that a landing changes; null when git cannot tell. */
-export async function changesOf(app: App, place: Workplace, intent: Intent): Promise<Change[] | null> {
+async function changesOf(app: App, place: Workplace, intent: Intent): Promise<Change[] | null> {
   const [before, after] = [await treeOf(app, place, intent.base), await treeOf(app, place, intent.tip)];
   if (typeof before !== "string" || typeof after !== "string") return null;
   const differ = openDiffer(app.git, place.scratch);
@@ -42,7 +78,7 @@ export async function changesOf(app: App, place: Workplace, intent: Intent): Pro
 }
 
 /** What the files of a checkout are compared by. */
-export function standardsOf(app: App, place: Workplace, intent: Intent): Standards {
+function standardsOf(app: App, place: Workplace, intent: Intent): Standards {
   const { config, sha256 } = place.snapshot;
   let copied: ReturnType<Standards["attributes"]> | null = null;
   const copy = async () => {

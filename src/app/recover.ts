@@ -1,27 +1,34 @@
 import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { fastForward } from "../git/checkout.ts";
-import { type LookedAt, listPaths } from "../git/dirty.ts";
-import { type GitContext, git } from "../git/process.ts";
+import type { LookedAt } from "../git/dirty.ts";
 import { lastWords } from "../git/remote.ts";
-import { putCheckoutBack, stagedOtherwise } from "../git/repair.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
 import { abandon, type Intent, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
-import { arrived, finishRefs, undo } from "./land.ts";
-import { changesOf, putBackWhatIsOurs, standardsOf, stuck } from "./putBack.ts";
+import { arrived, finishRefs, refsOf, undo } from "./land.ts";
+import { putBackWhatIsOurs, settleCheckout, stuck } from "./putBack.ts";
 
-/** What recovery found and did with one landing of a dead run: the rows of docs/recovery.md. */
+/** How far a dead run's landing had come, and what recovery does with it: the table of docs/recovery.md. */
+export const findings = {
+  "not begun": "abandoned",
+  "before the checkout": "finished",
+  "before the tags": "finished",
+  "before the record": "finished",
+  overtaken: "abandoned",
+} as const;
+
+type Finding = keyof typeof findings;
+
+/** What recovery found and did with one landing of a dead run. */
 export type Recovered = {
   readonly landingId: string;
   readonly repository: string;
-  readonly found: "not begun" | "before the checkout" | "before the tags" | "before the record" | "overtaken";
-  readonly did: "abandoned" | "finished";
+  readonly found: Finding;
+  readonly did: (typeof findings)[Finding];
   readonly projects: ReadonlyArray<{ readonly id: number; readonly name: string }>;
 };
-
-type Outcome = Pick<Recovered, "found" | "did">;
 
 /**
  * Finishes or forgets every open landing of a repository. Git decides: the row only says where to look. The dead runs' processes are
@@ -36,19 +43,20 @@ export async function recover(
 ): Promise<Recovered[] | Trouble> {
   const done: Recovered[] = [];
   for (const intent of intents) {
-    const outcome = await recoverOne(app, place, lease, intent);
-    if ("outcome" in outcome) return outcome;
+    const found = await recoverOne(app, place, lease, intent);
+    if (typeof found !== "string") return found;
     done.push({
       landingId: intent.landingId,
       repository: intent.repository,
       projects: intent.landed.map(({ projectId, name }) => ({ id: projectId, name })),
-      ...outcome,
+      found,
+      did: findings[found],
     });
   }
   return done;
 }
 
-async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Intent): Promise<Outcome | Trouble> {
+async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Intent): Promise<Finding | Trouble> {
   const gitDir = place.snapshot.repository.commonDir;
   const refs = await refsOf(app.git, gitDir, intent);
   if (refs === null) return stuck(intent, "its refs could not be read");
@@ -56,19 +64,19 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
   const target = refs.get(intent.target) ?? null;
   const there =
     target !== null && (target === intent.tip || (await arrived(app.git, gitDir, intent.target, intent.tip)));
-  const close = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
+  const close = async (found: Finding): Promise<Finding | Trouble> => {
     // A transaction of several refs is not all or nothing for one who is killed in it: what there is already stays.
     const trouble = await finishRefs(app.git, place.refs, gitDir, intent, refs);
     if (trouble !== null) return trouble;
     await record(app.queue, lease, intent, app.now());
-    return { found, did: "finished" };
+    return found;
   };
-  const takeBack = async (found: Outcome["found"]): Promise<Outcome | Trouble> => {
+  const takeBack = async (found: Finding): Promise<Finding | Trouble> => {
     const changes = undo(intent, refs);
     const failure = changes.length === 0 ? null : await place.refs.transact(changes);
     if (failure !== null) return stuck(intent, `its refs could not be put back (${lastWords(failure)})`);
     await abandon(app.queue, lease, intent.landingId, app.now());
-    return { found, did: "abandoned" };
+    return found;
   };
   if (!pending) {
     // The pending mark is the first ref to come and the last to go: without it T1 did not happen, or T2 did, and is over.
@@ -76,7 +84,7 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
     // With a proof it had landed, and somebody moved the target back since: what bears witness of it stays.
     if (!intent.refs.proofs.some(({ ref }) => refs.has(ref))) return await takeBack("not begun");
     await abandon(app.queue, lease, intent.landingId, app.now());
-    return { found: "overtaken", did: "abandoned" };
+    return "overtaken";
   }
   if (there) return await close("before the tags");
   const out = place.snapshot.worktrees.find((tree) => tree.present && tree.branch === intent.target);
@@ -105,49 +113,16 @@ async function advance(
   intent: Intent,
   tree: LookedAt,
 ): Promise<"refused" | Trouble | null> {
-  const changes = await changesOf(app, place, intent);
-  if (changes === null) return stuck(intent, "git could not compare the two commits");
-  const context = inCheckout(app.git, place);
-  const notNew = await stagedOtherwise(context, tree, intent.tip, changes);
-  if (!Array.isArray(notNew)) return stuck(intent, "its index could not be read");
-  if (notNew.length === 0) {
-    // The index is written last, when all files are: only the branch is behind.
-    const failure = await place.refs.transact([
-      { verb: "update", ref: intent.target, to: intent.tip, from: intent.base },
-    ]);
-    return failure === null ? null : stuck(intent, `its branch could not be moved (${lastWords(failure)})`);
-  }
-  const staged = await stagedOtherwise(context, tree, intent.base, changes);
-  if (!Array.isArray(staged)) return stuck(intent, "its index could not be read");
-  const ours = changes.filter((change) => !staged.includes(change));
-  const users = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
-  if (!Array.isArray(users)) return stuck(intent, `its files could not be put back (${lastWords(users)})`);
-  const unknown = [...staged.map(({ path }) => path), ...users];
-  if (unknown.length > 0) {
-    return stuck(intent, `${visible(listPaths(unknown))} there is neither the old version nor the new one`);
-  }
-  const refusal = await fastForward(context, tree, intent.tip);
+  const found = await settleCheckout(app, place, intent, tree, true);
+  if (found !== "back") return found === "arrived" ? null : found;
+  const refusal = await fastForward(inCheckout(app.git, place), tree, intent.tip);
   if (refusal === null) return null;
-  if (refusal.code === null) return passing(`git was ended while it brought ${visible(tree.path)} forward.`);
+  if (refusal.code === null) {
+    return held("repository_busy", `git was ended while it brought ${visible(tree.path)} forward.`, {
+      transient: true,
+    });
+  }
   // Refused as a whole, or given up half-way (a full disk): in either case nothing of it may stay.
-  const again = await putCheckoutBack(context, tree, standardsOf(app, place, intent), ours);
-  return Array.isArray(again) ? "refused" : stuck(intent, `its files could not be put back (${lastWords(again)})`);
-}
-
-/** The refs of a landing that there are, and the target: full name -> id. Null when git cannot tell. */
-async function refsOf(context: GitContext, gitDir: string, intent: Intent): Promise<Map<string, string> | null> {
-  const { backups, tags, proofs } = intent.refs;
-  const names = [
-    intent.target,
-    pendingPrefix + intent.landingId,
-    ...[...backups, ...tags, ...proofs].map(({ ref }) => ref),
-  ];
-  const result = await git(context, { gitDir, args: ["for-each-ref", "--format=%(objectname) %(refname)", ...names] });
-  if (result.code !== 0) return null;
-  const lines = result.stdout.toString().split("\n");
-  return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))] as const));
-}
-
-function passing(detail: string): Trouble {
-  return held("repository_busy", detail, { transient: true });
+  const left = await settleCheckout(app, place, intent, tree, false);
+  return left === "back" ? "refused" : left === "arrived" ? null : left;
 }

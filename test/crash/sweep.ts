@@ -15,7 +15,9 @@ export type Mode =
   /** the program alone, while git stands still at the point and would go on after recovery */
   | "program"
   /** the program alone; git goes on to its end before recovery */
-  | "finishing";
+  | "finishing"
+  /** nobody: the disk has no room for this one call */
+  | "full disk";
 
 export type Outcome = {
   readonly point: Point;
@@ -96,13 +98,16 @@ export async function dieTwice(slot: Slot, known: Known, first: Point, second: P
 
 /** One run that meets `point`; false when it ended without. */
 async function ambushAt(slot: Slot, point: Point, mode: Mode, wrongOrder: boolean): Promise<boolean> {
-  setAmbush(slot.path, { kind: mode === "git" ? "kill" : "stop", point }, wrongOrder);
+  const full = { kind: "fail", error: "ENOSPC", point } as const;
+  const ambush = mode === "full disk" ? full : ({ kind: mode === "git" ? "kill" : "stop", point } as const);
+  setAmbush(slot.path, ambush, wrongOrder);
   const { child, over } = slot.start();
   let ended = false;
   over.finally(() => {
     ended = true;
   });
-  if (mode !== "git") {
+  const survived = mode === "git" || mode === "full disk";
+  if (!survived) {
     while (!ended && !ambushed(slot.path)) await sleep(2);
     if (!ended) {
       kill(child.pid ?? 0);
@@ -111,7 +116,7 @@ async function ambushAt(slot: Slot, point: Point, mode: Mode, wrongOrder: boolea
     }
   }
   await over;
-  if (mode === "git") await waitsOver(slot.world.db);
+  if (survived) await waitsOver(slot.world.db);
   return ambushed(slot.path);
 }
 
@@ -186,5 +191,3 @@ export async function inParallel<T, R>(
   );
   return results;
 }
-
-export type { Run };
