@@ -22,8 +22,7 @@ import {
  */
 const traceable = haveStrace();
 const whole = process.env["ORCHESTRATOR_MERGE_CRASH"] === "whole";
-const few = Number(process.env["FEW"] ?? 15);
-const only = process.env["ONLY"]?.split(",") as Mode[] | undefined;
+const few = 15;
 const limit = whole ? 7_200_000 : 300_000;
 
 /** One death to die. */
@@ -60,12 +59,18 @@ test.runIf(traceable)("an engine that moves the ref before the files is caught",
 async function sitesOf(slot: Slot): Promise<Site[]> {
   const { points } = await undisturbed(slot);
   const own = await ownPoints(slot);
-  const modes: readonly Mode[] = only ?? ["git", "tree", "program", "full disk"];
+  const modes: readonly Mode[] = ["git", "tree", "program", "full disk"];
+  // Removing needs no room.
+  const fits = ({ call }: Point, mode: Mode) => mode !== "full disk" || !/^(unlink|rmdir)/.test(call);
   const lasts = points.filter((point, index) => points[index + 1]?.process !== point.process);
   return [
-    ...points.flatMap((point) => modes.map((mode) => site(point, (slot, known) => die(slot, known, point, mode)))),
-    ...(only ? [] : lasts).map((point) => site(point, (slot, known) => die(slot, known, point, "finishing"))),
-    ...(only ? [] : own).flatMap((point) =>
+    ...points.flatMap((point) =>
+      modes
+        .filter((mode) => fits(point, mode))
+        .map((mode) => site(point, (slot, known) => die(slot, known, point, mode))),
+    ),
+    ...lasts.map((point) => site(point, (slot, known) => die(slot, known, point, "finishing"))),
+    ...own.flatMap((point) =>
       (["tree", "program"] as const).map((mode) => site(point, (slot, known) => dieBy(slot, known, point, mode))),
     ),
   ];

@@ -97,7 +97,7 @@ export async function dieTwice(slot: Slot, known: Known, first: Point, second: P
 }
 
 /** One run that meets `point`; false when it ended without. */
-async function ambushAt(slot: Slot, point: Point, mode: Mode, wrongOrder: boolean): Promise<boolean> {
+export async function ambushAt(slot: Slot, point: Point, mode: Mode, wrongOrder = false): Promise<boolean> {
   const full = { kind: "fail", error: "ENOSPC", point } as const;
   const ambush = mode === "full disk" ? full : ({ kind: mode === "git" ? "kill" : "stop", point } as const);
   setAmbush(slot.path, ambush, wrongOrder);
