@@ -73,7 +73,13 @@ describe("run takes", () => {
 
   test("projects that hold back do not use up the batch either", async () => {
     const { db } = await many(3);
-    const row = { state: "held", reason: "repository_busy", since: 1, failures: 3, next_attempt_at: Date.now() + 43_200_000 };
+    const row = {
+      state: "held",
+      reason: "repository_busy",
+      since: 1,
+      failures: 3,
+      next_attempt_at: Date.now() + 43_200_000,
+    };
     const [queued] = await sql(db, "SELECT spec_path, started_at, completed_at FROM project_queue WHERE id = 1");
     const generation = JSON.stringify([queued?.["spec_path"], queued?.["started_at"], queued?.["completed_at"]]);
     await insert(db, "merge_project", { project_id: 1, generation, recorded_status: "pending_merge", ...row });
