@@ -61,12 +61,12 @@ function makeRepository(world: World, { files, branches }: Size): Large {
   const file = (n: number) => `area${n % 40}/part${Math.floor(n / 40) % 25}/file${n}.txt`;
   const text = (seed: string) => Array.from({ length: 12 }, (_, line) => `line ${line} of ${seed}\n`).join("");
   const put = (path: string, content: string) => `M 100644 inline ${path}\ndata ${content.length}\n${content}\n`;
-  const commit = (ref: string, message: string) =>
-    `commit ${ref}\ncommitter Bench <bench@example.com> 1600000000 +0000\ndata ${message.length}\n${message}\n`;
-  const stream = [commit("refs/heads/main", "start")];
+  const commit = (ref: string, message: string, mark = "") =>
+    `commit ${ref}\n${mark}committer Bench <bench@example.com> 1600000000 +0000\ndata ${message.length}\n${message}\n`;
+  const stream = [commit("refs/heads/main", "start", "mark :1\n")];
   for (let n = 0; n < files; n++) stream.push(put(file(n), text(String(n))));
   for (let n = 1; n <= branches; n++) {
-    stream.push(commit(`refs/heads/work-${n}`, `work ${n}`), "from refs/heads/main^0\n");
+    stream.push(commit(`refs/heads/work-${n}`, `work ${n}`), "from :1\n");
     for (const each of [n, n + 5000]) stream.push(put(file(each % files), text(`${each} changed`)));
     stream.push(put(`added/new${n}.txt`, text(`new ${n}`)));
   }

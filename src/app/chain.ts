@@ -200,7 +200,8 @@ function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, tim
 /** The time that a project's refs are named after: now, or the next second when it has landed in this one already. */
 function freeTime(place: Workplace, projectId: number, at: number): number {
   let time = at;
-  while (place.snapshot.refs.has(backupRef(time, projectId))) time += 1000;
+  const taken = (ref: string) => place.snapshot.refs.has(ref);
+  while (taken(backupRef(time, projectId)) || taken(`refs/tags/${tagName(time, projectId)}`)) time += 1000;
   return time;
 }
 

@@ -12,7 +12,7 @@ export type Snapshot = {
   readonly sha256: boolean;
   /** How refs are stored; the HEAD files that worktrees are read from say the truth only with "files" (git 2.45 has "reftable"). */
   readonly refStorage: string;
-  /** Full ref name -> what it points at. Only refs/heads, refs/remotes and refs/orchestrator; tags are never read. */
+  /** Full ref name -> what it points at. refs/heads, refs/remotes, refs/orchestrator, and of the tags only those named like ours. */
   readonly refs: ReadonlyMap<string, Ref>;
   readonly worktrees: readonly Worktree[];
   readonly config: readonly ConfigValue[];
@@ -47,6 +47,7 @@ export async function readSnapshot(context: GitContext, repository: Repository):
         "refs/heads",
         "refs/remotes",
         "refs/orchestrator",
+        "refs/tags/integration-*",
       ],
     }),
   ]);
