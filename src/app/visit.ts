@@ -33,8 +33,6 @@ export type Visits = {
   /** The same repository read again, after something moved in it. */
   refresh(visit: Visit): Promise<Visit | Trouble>;
   all(): readonly Visit[];
-  /** Lets go of a repository that is not there any more, if a dead run held it. */
-  forget(commonDir: string): Promise<void>;
   /** Gives all leases back and removes what was temporary. */
   end(): Promise<void>;
 };
@@ -130,10 +128,6 @@ export function openVisits(
           : await reread(current);
       visits.set(visit.repository.commonDir, again);
       return again;
-    },
-    async forget(commonDir) {
-      const result = await takeLease(app.queue, commonDir, owner, { now: app.now(), until: given.until }, isAlive);
-      if ("lease" in result) await releaseLease(app.queue, result.lease);
     },
     all: () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit)),
     async end() {

@@ -27,8 +27,12 @@ export function writeCommit(
   return writeObject(objects, sha256, "commit", lines.join("\n"));
 }
 
-/** The content of an annotated tag on a commit. Format as `git mktag` demands it. */
-export function tagBody(tag: { name: string; commit: string; stamp: Stamp; message: string }): string {
+/** Writes an annotated tag on a commit and gives its id. Format as `git mktag` demands it. */
+export function writeTag(
+  objects: string,
+  sha256: boolean,
+  tag: { name: string; commit: string; stamp: Stamp; message: string },
+): string {
   const lines = [
     `object ${tag.commit}`,
     "type commit",
@@ -37,12 +41,7 @@ export function tagBody(tag: { name: string; commit: string; stamp: Stamp; messa
     "",
     tag.message,
   ];
-  return lines.join("\n");
-}
-
-/** Writes such a content as a tag object and gives its id. */
-export function writeTag(objects: string, sha256: boolean, body: string): string {
-  return writeObject(objects, sha256, "tag", body);
+  return writeObject(objects, sha256, "tag", lines.join("\n"));
 }
 
 function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", body: string): string {
