@@ -42,7 +42,14 @@ export async function listRemote(
 ): Promise<RemoteHeads | GitResult> {
   const result = await git(context, {
     gitDir: scratch.gitDir,
-    args: ["ls-remote", "--upload-pack=git-upload-pack", remote.fetchUrl, "refs/heads/*", "refs/tags/integration-*"],
+    args: [
+      "ls-remote",
+      "--upload-pack=git-upload-pack",
+      "--", // a URL may be made to look like an option: one planted as --upload-pack=<command>: was run
+      remote.fetchUrl,
+      "refs/heads/*",
+      "refs/tags/integration-*",
+    ],
     timeoutMs,
   });
   if (result.code !== 0) return result;
@@ -72,6 +79,7 @@ export async function fetchBranch(
       "--no-auto-maintenance",
       "--no-recurse-submodules",
       "--upload-pack=git-upload-pack",
+      "--",
       remote.fetchUrl,
       // The + is for this ref of the scratch alone: a second branch of the repository does not descend from the first.
       `+${branch}:refs/remotes/fetched`,
@@ -121,6 +129,7 @@ export async function push(
         "--atomic",
         "--no-verify",
         "--receive-pack=git-receive-pack",
+        "--",
         url,
         ...refspecs.map(({ oid, ref }) => `${oid}:${ref}`),
       ],

@@ -91,6 +91,15 @@ describe("fault 1: a conflict", () => {
     expect((await tick(db)).report.results).toEqual([]);
   });
 
+  test("with a project that lands first is told once, though the target moves by that very landing", async () => {
+    const repo = makeRepo();
+    const specs = ["a", "b"].map((name) => withProject(repo, name, { files: { "cart.txt": `${name}\n` } }).spec);
+    const db = await queueOf(repo, ...specs);
+    expect((await tick(db)).code).toBe(4);
+    for (let look = 0; look < 2; look++) expect((await tick(db)).code).toBe(0);
+    expect(logOf(db).filter((line) => line.includes("Failed to merge project 2"))).toHaveLength(1);
+  });
+
   test("in other files than last time is news: exit 4 again", async () => {
     const { repo, spec } = conflicting();
     const db = await queueOf(repo, spec);

@@ -106,6 +106,23 @@ describe("while a run is at work", () => {
     expect(remote.git("rev-list", "--count", "main")).toBe("1"); // the user's own is not published for them
   });
 
+  test("the agent commits: what was looked at does not land alone, the next tick lands it all", async () => {
+    const repo = makeRepo();
+    const { spec, agent } = withProject(repo, "cart");
+    const db = await queueOf(repo, spec);
+    const { env, reached, go } = stopAt(repo, "update-ref");
+    const run = startTick(db, env);
+    await reached();
+    const oid = agent.commit({ "more.txt": "more\n" });
+    await go();
+    expect((await run.ended).code).toBe(0);
+    await waitsOver(db);
+    await tick(db);
+    expect((await outcomeOf(db, 1)).status).toBe("merged");
+    expect(repo.git("merge-base", "--is-ancestor", oid, "main")).toBe("");
+    expect(repo.git("rev-list", "--count", "--first-parent", "main")).toBe("2");
+  });
+
   test("the user edits what is about to change, at the last moment: held, and the edit is kept", async () => {
     const repo = makeRepo();
     const { spec } = withProject(repo, "cart", { files: { "cart.txt": "agent\n" } });

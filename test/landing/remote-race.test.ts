@@ -51,3 +51,34 @@ done`;
     expect(remote.git("rev-parse", "main")).toBe(repo.head());
   });
 });
+
+describe("a remote", () => {
+  test.each(["ls-remote", "push"])(
+    "that does not answer (%s) is given up at [push] timeout: landed, pending",
+    async (command) => {
+      const repo = makeRepo();
+      const remote = withRemote(repo);
+      const { spec } = withProject(repo, "cart");
+      const env = gitWrapper(repo.dir, `if [ "$1" = ${command} ]; then sleep 300; fi`);
+      const db = await queueOf(repo, spec);
+      const done = await tick(db, [], { env, config: `[push]\ntimeout = "500ms"\n` });
+      expect(done.of(1)).toMatchObject({ outcome: "merged", push: "pending" });
+      expect(repo.read("cart-developer.txt")).toBe("done\n");
+      await waitsOver(db);
+      expect((await tick(db)).report.pushes[0]).toMatchObject({ state: "pushed" });
+      expect(remote.git("rev-parse", "main")).toBe(repo.head());
+    },
+  );
+
+  test("that is somebody's checkout of the target refuses, and stays as it is", async () => {
+    const repo = makeRepo();
+    const theirs = makeRepo({ dir: repo.dir, name: "theirs", unborn: true });
+    theirs.git("pull", "-q", repo.path, "main");
+    repo.git("remote", "add", "origin", theirs.path);
+    const { spec } = withProject(repo, "cart");
+    const before = [refsOf(theirs), theirs.git("status", "--porcelain")];
+    const db = await queueOf(repo, spec);
+    expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged", push: "refused" });
+    expect([refsOf(theirs), theirs.git("status", "--porcelain")]).toEqual(before);
+  });
+});
