@@ -6,7 +6,7 @@ import { dbFlag } from "../queue/location.ts";
 import { duration, option } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
-import { type Paint, painter } from "./table.ts";
+import { type Paint, painter } from "./paint.ts";
 
 export default command({
   name: "audit",

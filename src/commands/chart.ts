@@ -1,4 +1,4 @@
-import type { Paint } from "./table.ts";
+import type { Paint } from "./paint.ts";
 
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 

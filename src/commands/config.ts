@@ -48,7 +48,7 @@ async function show(context: Here): Promise<ExitCode> {
     context.printJson({ file: loaded.file?.path ?? null, database, settings, rules });
     return exitCode.ok;
   }
-  const { painter, table } = await import("./table.ts");
+  const [{ painter }, { table }] = await Promise.all([import("./paint.ts"), import("./table.ts")]);
   const paint = painter(color);
   const rows = [
     ...settings.map(({ key, value, source }) => ({ key, value: value === null ? "" : shown(value), source })),

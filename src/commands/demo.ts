@@ -6,7 +6,7 @@ import type { GitContext } from "../git/process.ts";
 import { enqueue } from "../queue/enqueue.ts";
 import { flag } from "./argv.ts";
 import { command, type Host } from "./frame.ts";
-import { painter } from "./table.ts";
+import { painter } from "./paint.ts";
 
 /** What the remote has now: the proof that it was all for real. */
 async function remoteHistory(context: GitContext, remote: string): Promise<string> {

@@ -7,7 +7,8 @@ import type { Baseline } from "../queue/migrate-rows.ts";
 import { parseCompletion } from "../queue/times.ts";
 import { flag, option, text } from "./argv.ts";
 import { command } from "./frame.ts";
-import { type Cell, type Paint, painter, table } from "./table.ts";
+import { type Paint, painter } from "./paint.ts";
+import { type Cell, table } from "./table.ts";
 
 export default command({
   name: "migrate",

@@ -8,7 +8,7 @@ import { requiredInteger, selectColumns, text } from "../queue/rows.ts";
 import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
-import { type Paint, painter } from "./table.ts";
+import { type Paint, painter } from "./paint.ts";
 
 export default command({
   name: "run",

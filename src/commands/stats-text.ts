@@ -1,7 +1,7 @@
 import { count, span, visible } from "../core/describe.ts";
 import type { Distribution, Statistics } from "../queue/statistics.ts";
 import { bar, dayBars, sparkline } from "./chart.ts";
-import type { Paint, Style } from "./table.ts";
+import type { Paint, Style } from "./paint.ts";
 import { columnsOf, flow } from "./table.ts";
 
 /** Wide enough for the charts, and as much as anybody reads; a pipe gets it too. */

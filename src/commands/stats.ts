@@ -7,8 +7,8 @@ import type { Parse } from "./argv.ts";
 import { duration, oneOf, option } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
+import { painter } from "./paint.ts";
 import { statistics } from "./stats-text.ts";
-import { painter } from "./table.ts";
 import { viewWidth } from "./width.ts";
 
 const aWeek = 7 * 86_400_000;

@@ -2,7 +2,8 @@ import { ago, exactTime, isoTime, until, visible } from "../core/describe.ts";
 import type { Counts, Filter, Overview } from "../queue/overview.ts";
 import type { Project } from "../queue/projects.ts";
 import type { Standing } from "../queue/standing.ts";
-import type { Cell, Column, Paint, Style } from "./table.ts";
+import type { Paint, Style } from "./paint.ts";
+import type { Cell, Column } from "./table.ts";
 import { flow, table } from "./table.ts";
 
 /** How things are shown. */

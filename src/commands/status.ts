@@ -12,9 +12,9 @@ import type { Standing } from "../queue/standing.ts";
 import { count, flag, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
+import { painter } from "./paint.ts";
 import { listing } from "./status-list.ts";
 import { story } from "./status-one.ts";
-import { painter } from "./table.ts";
 import { viewWidth } from "./width.ts";
 
 export default command({

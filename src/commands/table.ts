@@ -1,8 +1,7 @@
-import { stripVTControlCharacters, styleText } from "node:util";
+import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
+import type { Paint, Style } from "./paint.ts";
 
-/** A colour by what it says, or none. */
-export type Style = "good" | "bad" | "wait" | "hold" | "faint" | "strong" | "plain";
 export type Cell = { readonly text: string; readonly style?: Style };
 export type Column = {
   readonly title: string;
@@ -16,23 +15,6 @@ export type Column = {
   /** moves to lines of its own under the row when it cannot have this many columns, or all it needs */
   readonly under?: number;
 };
-export type Paint = (style: Style, text: string) => string;
-
-const codes = {
-  good: "green",
-  bad: "red",
-  wait: "cyan",
-  hold: "yellow",
-  faint: "dim",
-  strong: "bold",
-} as const satisfies Record<Exclude<Style, "plain">, Parameters<typeof styleText>[0]>;
-
-/** Gives the function that colours text, or leaves it alone. Whether to colour is decided once, by the caller. */
-export function painter(color: boolean): Paint {
-  if (!color) return (_, text) => text;
-  return (style, text) => (style === "plain" ? text : styleText(codes[style], text, { validateStream: false }));
-}
-
 /** Emoji that terminals draw one column wide unless a variation selector asks for the picture. */
 const textEmoji = /^(?=\p{Emoji})[^\p{Emoji_Presentation}\u3030\u303d\u3297\u3299\u{1f202}\u{1f237}]$/u;
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });

@@ -89,9 +89,10 @@ export function isoTime(at: number | null): string | null {
   return at === null || !(Math.abs(at) <= 8.64e15) ? null : new Date(at).toISOString();
 }
 
-/** `1 project`, `2 projects`, `1,204 projects`. */
+/** `1 project`, `2 projects`, `1,204 projects`. For whole numbers. */
 export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString("en-US")} ${n === 1 ? one : many}`;
+  // Not toLocaleString: its first call loads ICU's data, 20 ms of every run that lands something.
+  return `${String(n).replace(/\B(?=(\d{3})+$)/g, ",")} ${n === 1 ? one : many}`;
 }
 
 /** The name of a project: the stem of its spec file, as it is. Show it through `visible`. */

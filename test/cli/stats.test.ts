@@ -1,7 +1,8 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { painter } from "../../src/commands/paint.ts";
 import { statistics } from "../../src/commands/stats-text.ts";
-import { columnsOf, painter } from "../../src/commands/table.ts";
+import { columnsOf } from "../../src/commands/table.ts";
 import { openQueue } from "../../src/queue/database.ts";
 import { readStatistics } from "../../src/queue/statistics.ts";
 import { cli } from "../helpers/cli.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { bar, dayBars, sparkline } from "../../src/commands/chart.ts";
-import { type Column, columnsOf, flow, painter, shorten, table, wrap } from "../../src/commands/table.ts";
+import { painter } from "../../src/commands/paint.ts";
+import { type Column, columnsOf, flow, shorten, table, wrap } from "../../src/commands/table.ts";
 import { cutMiddle, frame } from "../../src/commands/watch.ts";
 
 const plain = painter(false);
