@@ -24,7 +24,8 @@ export type World = {
 export async function startTick(world: World, options: TickOptions): Promise<Report> {
   const { queue, log, dryRun } = world;
   const startedAt = world.now();
-  const runId = ulid(startedAt);
+  // Ids must differ, not be secret; and the system's generator is not loaded for one.
+  const runId = ulid(startedAt, Math.random);
   const work = await findWork(queue, options, startedAt);
   if (work.idle) {
     if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);
@@ -42,7 +43,7 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
     dryRun,
     now: world.now,
     random: Math.random,
-    newId: () => ulid(world.now()),
+    newId: () => ulid(world.now(), Math.random),
     progress: world.progress,
     git: {
       env: world.env,
