@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { onQueue, queueOf, rowOf, tick } from "../helpers/landing.ts";
 import { insertRows } from "../helpers/queueDb.ts";
@@ -46,6 +47,22 @@ describe("a head", () => {
     const db = await queueOf(repo, spec);
     expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged", heads: [{ oid: agent.head() }] });
     expect(repo.show("cart-developer.txt", "main")).toBe("done");
+  });
+
+  test("of a clone that shares the project's objects lands, and the project is whole without the clone", async () => {
+    const repo = makeRepo();
+    const spec = writeSpec(repo, "cart.md");
+    const path = join(specDirectory(repo.path, spec), "developer");
+    repo.git("clone", "-q", "--shared", repo.path, path);
+    repo.git("-C", path, "commit", "-q", "--allow-empty", "-m", "first");
+    repo.git("-C", path, "repack", "-adq");
+    repo.git("-C", path, "commit", "-q", "--allow-empty", "-m", "second");
+    const oid = repo.git("-C", path, "rev-parse", "HEAD");
+    const db = await queueOf(repo, spec);
+    expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged", heads: [{ oid }] });
+    rmSync(path, { recursive: true });
+    expect(repo.git("fsck", "--strict", "--no-dangling")).toBe("");
+    expect(repo.git("log", "--format=%s", "main^2")).toBe("second\nfirst\nStart");
   });
 
   test("of a detached clone too", async () => {

@@ -29,6 +29,7 @@ describe("a remote that is ahead", () => {
     ]);
     expect(repo.git("rev-parse", String(landed.backupRef))).toBe(theirs);
     expect(remote.git("rev-parse", "main")).toBe(repo.head());
+    expect(repo.git("fsck", "--strict", "--no-dangling")).toBe("");
     expect(repo.git("status", "-sb", "--untracked-files=no")).toBe("## main...origin/main\n M README.md");
   });
 
