@@ -52,7 +52,7 @@ describe("a remote that is ahead", () => {
     expect(refsOf(repo)).toEqual(before);
   });
 
-  test("holds the work itself, merged there by somebody: already_merged", async () => {
+  test("holds the work itself, merged there by somebody: already_merged, and the checkout has it too", async () => {
     const repo = makeRepo();
     const remote = withRemote(repo);
     const { spec, agent } = withProject(repo, "cart");
@@ -61,6 +61,8 @@ describe("a remote that is ahead", () => {
     const done = await tick(db);
     expect(done.of(1).outcome).toBe("already_merged");
     expect(remote.git("rev-parse", "main")).toBe(agent.head());
+    expect(repo.git("rev-parse", "main")).toBe(agent.head());
+    expect(repo.read("cart-developer.txt")).toBe("done\n");
   });
 
   test("where the target is not checked out is taken in without a checkout", async () => {
