@@ -22,19 +22,21 @@ export type TargetOutcome = {
   readonly tip: string | null;
   readonly landed: readonly Landed[];
   readonly missed: ReadonlyArray<{ readonly work: Work; readonly trouble: Trouble }>;
-  readonly push: PushReport | null;
-  /** The push of what landed, in one word, whether it was tried or not. */
+  /** The push of what landed, in one word, as far as it can be foreseen; null when nothing could be looked at. */
   readonly pushState: PushState | null;
+  /** What there is to push, for pushLanded; null when nothing is. */
+  readonly owed: Owed | null;
   readonly warnings: readonly string[];
 };
+
+export type Owed = { readonly receiver: Receiver; readonly tags: readonly TagRef[] };
 
 /** How often a push may find that the remote has moved again before it is left to a later tick. */
 const pushRounds = 3;
 
-/** Plans, lands and pushes everything that goes to one target. In a dry run it plans, and `landed` is what would land. */
+/** Plans and lands everything that goes to one target. In a dry run it plans, and `landed` is what would land. */
 export async function landTarget(
   app: App,
-  visits: Visits,
   visit: Visit,
   goal: { readonly target: string; readonly push: "auto" | "off" },
   works: readonly Work[],
@@ -54,16 +56,16 @@ export async function landTarget(
     progress,
   );
   const moved = progress.receiver.old !== receiver.old;
-  const push = moved && visit.lease !== null ? await pushLanded(app, visits, visit, progress) : null;
-  const { landed, missed } = progress;
-  const foreseen = receiver.push.state === "owed" ? "pending" : receiver.push.state;
+  const { landed, missed, tags } = progress;
+  const { state } = receiver.push;
+  const pushes = moved && visit.lease !== null && state !== "none" && state !== "off";
   return {
     target: receiver.target,
     tip: moved ? progress.receiver.old : null,
     landed,
     missed,
-    push,
-    pushState: push?.state ?? foreseen,
+    pushState: state === "owed" ? "pending" : state,
+    owed: pushes ? { receiver: progress.receiver, tags } : null,
     warnings: receiver.warnings,
   };
 }
@@ -75,8 +77,8 @@ export function outcomeOf(works: readonly Work[], trouble: Trouble): TargetOutco
     tip: null,
     landed: [],
     missed: works.map((work) => ({ work, trouble })),
-    push: null,
     pushState: null,
+    owed: null,
     warnings: [],
   };
 }
@@ -214,10 +216,11 @@ function after(plan: Plan): Receiver {
   };
 }
 
-async function pushLanded(app: App, visits: Visits, visit: Visit, progress: Progress): Promise<PushReport | null> {
-  const { receiver } = progress;
-  if (visit.lease === null || receiver.push.state === "none" || receiver.push.state === "off") return null;
-  const push = await pushTarget(app, visit.place, visit.lease, receiver, receiver.old, progress.tags, 0);
+/** Pushes what has just landed. A remote that has moved on meanwhile is taken in, and it is pushed again. */
+export async function pushLanded(app: App, visits: Visits, visit: Visit, owed: Owed): Promise<PushReport | null> {
+  if (visit.lease === null) return null;
+  const { receiver, tags } = owed;
+  const push = await pushTarget(app, visit.place, visit.lease, receiver, receiver.old, tags, 0);
   if (!push.moved) return push;
   const fresh = await visits.refresh(visit);
   return isTrouble(fresh) ? push : ((await pushOwed(app, visits, fresh, receiver.target, 0)) ?? push);

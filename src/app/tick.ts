@@ -9,7 +9,8 @@ import { beginRun, endRun } from "../queue/runs.ts";
 import { activeDirectories, declaredBranches } from "./candidates.ts";
 import type { App } from "./context.ts";
 import { gather, type Ready } from "./gather.ts";
-import { landTarget, outcomeOf, pushOwed } from "./landTarget.ts";
+import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
+import { openLane } from "./lane.ts";
 import type { PushReport } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
@@ -45,6 +46,7 @@ export async function tick(
   const tally: Tally = { results: [], newlyFailed: 0 };
   const recovered: Recovered[] = [];
   const pushes: PushReport[] = [];
+  const lane = openLane();
   try {
     if (!app.dryRun) {
       for (const repository of new Set([...work.intents.map((intent) => intent.repository), ...work.leased])) {
@@ -59,6 +61,8 @@ export async function tick(
       if (stop()) break;
       const [one] = group;
       if (one === undefined) continue;
+      const { visit } = one;
+      await lane.leave(visit.repository.commonDir);
       const details = new Map(
         group.map(({ candidate, startedAt: begun }) => [
           candidate.id,
@@ -66,14 +70,18 @@ export async function tick(
         ]),
       );
       const works = group.map(({ work: each }) => each);
-      const outcome = await landTarget(app, visits, one.visit, one.located.rule, works, details).catch((error) =>
+      const outcome = await landTarget(app, visit, one.located.rule, works, details).catch((error) =>
         error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
-      if (outcome.push !== null) pushes.push(outcome.push);
-      await settleGroup(app, tally, group, outcome);
+      await lane.enter(visit.repository.commonDir, async () => {
+        const push = outcome.owed === null ? null : await pushLanded(app, visits, visit, outcome.owed).catch(givenUp);
+        if (push !== null) pushes.push(push);
+        await settleGroup(app, tally, group, { ...outcome, pushState: push?.state ?? outcome.pushState });
+      });
     }
+    await lane.end();
     // Read now: what a killed run had landed and recovery recorded is owed too.
     for (const debt of app.dryRun ? [] : await debts(app.queue)) {
       if (options.only === null && !isDue(debt.nextAt, app.now())) continue;
@@ -87,7 +95,7 @@ export async function tick(
       await retire(app, visit).catch(givenUp);
     }
   } finally {
-    await visits.end();
+    await lane.end().finally(() => visits.end());
   }
   for (const push of pushes) {
     const what = `${visible(shortName(push.target))} in ${visible(push.repository)}`;

@@ -8,7 +8,7 @@ import type { Repository } from "../git/repository.ts";
 import { makeScratch, removeScratch } from "../git/scratch.ts";
 import { readSnapshot } from "../git/snapshot.ts";
 import { openIntents } from "../queue/journal.ts";
-import { type Lease, type Owner, releaseLease, takeLease } from "../queue/leases.ts";
+import { type Lease, type Owner, releaseLeases, takeLease } from "../queue/leases.ts";
 import { clearLocks, placesOf } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
 import { uninterrupted } from "./land.ts";
@@ -68,13 +68,13 @@ export function openVisits(
     for (const intent of left) dead.add(intent.runId);
     const [orphan] = await endOrphans(dead);
     if (orphan !== undefined) {
-      if (lease !== null) await releaseLease(app.queue, lease);
+      if (lease !== null) await releaseLeases(app.queue, [lease]);
       return held("repository_busy", `process ${orphan}, which a killed run has left, does not end.`);
     }
     const recovering = left.some((intent) => intent.trusted);
     const place = await openWorkplace(app, repository, given.declaredBranches, trusted || recovering);
     if ("transcript" in place) {
-      if (lease !== null) await releaseLease(app.queue, lease);
+      if (lease !== null) await releaseLeases(app.queue, [lease]);
       return unreadable(repository.topLevel ?? repository.commonDir, place);
     }
     if (place.snapshot.refStorage !== "files") {
@@ -100,16 +100,22 @@ export function openVisits(
     await closeWorkplace(visit.place);
     const place = await openWorkplace(app, repository, given.declaredBranches, trusted);
     if (!("transcript" in place)) return { ...visit, place };
-    if (visit.lease !== null) await releaseLease(app.queue, visit.lease);
+    if (visit.lease !== null) await releaseLeases(app.queue, [visit.lease]);
     return unreadable(repository.topLevel ?? repository.commonDir, place);
   }
 
-  async function close(visit: Visit): Promise<void> {
-    await closeWorkplace(visit.place);
-    if (visit.lease !== null) await releaseLease(app.queue, visit.lease);
+  async function close(...over: readonly Visit[]): Promise<void> {
+    await Promise.all(over.map(({ place }) => closeWorkplace(place)));
+    await releaseLeases(
+      app.queue,
+      over.flatMap(({ lease }) => lease ?? []),
+    );
   }
 
+  const all = () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit));
+
   return {
+    all,
     async to(repository, trusted) {
       const { commonDir } = repository;
       const known = visits.get(commonDir);
@@ -129,9 +135,8 @@ export function openVisits(
       visits.set(visit.repository.commonDir, again);
       return again;
     },
-    all: () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit)),
     async end() {
-      for (const visit of visits.values()) if (!isTrouble(visit)) await close(visit);
+      await close(...all());
       visits.clear();
     },
   };

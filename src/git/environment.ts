@@ -4,7 +4,7 @@
  * which beat the repository's own file and reach git's subprocesses.
  */
 
-const passed = new Set([
+const passed = [
   "HOME",
   "PATH",
   "USER",
@@ -26,7 +26,7 @@ const passed = new Set([
   "ALL_PROXY",
   "no_proxy",
   "NO_PROXY",
-]);
+];
 
 type ConfigEntry = readonly [key: string, value: string];
 
@@ -53,6 +53,26 @@ const overrides: readonly ConfigEntry[] = [
   ["checkout.workers", "1"],
 ];
 
+const configEntry = ([key, value]: ConfigEntry, index: number): Record<string, string> => ({
+  [`GIT_CONFIG_KEY_${index}`]: key,
+  [`GIT_CONFIG_VALUE_${index}`]: value,
+});
+
+/** What is the same for every process. */
+const fixed: Readonly<Record<string, string>> = Object.assign(
+  {
+    LC_ALL: "C",
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_ASKPASS: "true",
+    SSH_ASKPASS_REQUIRE: "never",
+    GIT_ALLOW_PROTOCOL: "file:https:http:ssh",
+    GIT_OPTIONAL_LOCKS: "0",
+    GIT_NO_LAZY_FETCH: "1",
+    GIT_NO_REPLACE_OBJECTS: "1",
+  },
+  ...overrides.map(configEntry),
+);
+
 /** Names the environment variable that marks our children, so that a later run can find those of a dead one. */
 export const runMarker = "ORCHESTRATOR_MERGE_RUN";
 
@@ -67,26 +87,15 @@ export function gitEnvironment(
   config: readonly ConfigEntry[] = [],
 ): Record<string, string> {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(inherited)) {
-    if (value !== undefined && passed.has(name)) env[name] = value;
+  for (const name of passed) {
+    const value = inherited[name];
+    if (value !== undefined) env[name] = value;
   }
-  Object.assign(env, {
-    LC_ALL: "C",
-    GIT_TERMINAL_PROMPT: "0",
-    GIT_ASKPASS: "true",
-    SSH_ASKPASS_REQUIRE: "never",
-    GIT_ALLOW_PROTOCOL: "file:https:http:ssh",
-    GIT_OPTIONAL_LOCKS: "0",
-    GIT_NO_LAZY_FETCH: "1",
-    GIT_NO_REPLACE_OBJECTS: "1",
-    [runMarker]: runId,
-    ...extra,
-  });
-  const entries = [...overrides, ...config];
-  env["GIT_CONFIG_COUNT"] = String(entries.length);
-  entries.forEach(([key, value], index) => {
-    env[`GIT_CONFIG_KEY_${index}`] = key;
-    env[`GIT_CONFIG_VALUE_${index}`] = value;
+  Object.assign(env, fixed, extra);
+  env[runMarker] = runId;
+  env["GIT_CONFIG_COUNT"] = String(overrides.length + config.length);
+  config.forEach((entry, index) => {
+    Object.assign(env, configEntry(entry, overrides.length + index));
   });
   return env;
 }

@@ -45,7 +45,7 @@ export type OpenOptions = {
 export async function openQueue(options: OpenOptions): Promise<Queue> {
   const { location, mode } = options;
   const place = parseLocation(location);
-  const writable = place.kind === "server" || (await mustExist(place, mode)).writable;
+  const writable = place.kind === "server" || mustExist(place, mode).writable;
   const connection = await (writable ? connect(place, mode, options) : connectReadOnly(place, options));
   try {
     const schema = await readSchema(connection.read);
@@ -94,7 +94,7 @@ export async function connectReadOnly(
     return connection;
   } catch (error) {
     connection.close();
-    if (await hasWal(place)) throw error;
+    if (hasWal(place)) throw error;
     return connect(place, "immutable", options);
   }
 }

@@ -1,5 +1,5 @@
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+// Not node:fs/promises: it loads half of Node's library and starts a thread, 6 ms of every command for two calls.
+import { accessSync, constants, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { visible } from "../core/describe.ts";
 import { dbFlag, type Location, shellWord } from "./location.ts";
@@ -20,12 +20,12 @@ export type Found = {
  * process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2). Throws UserError(3) when a queue cannot be there; that
  * its directory is missing is an error too unless `withDirectory` says that it will be made.
  */
-export async function lookAt(place: File, withDirectory = false): Promise<Found> {
+export function lookAt(place: File, withDirectory = false): Found {
   const { path, shown } = place;
   const directory = dirname(path);
-  const found = await stat(path).catch((error: unknown) => unlessMissing(error, place));
+  const found = statUnlessMissing(path, place);
   if (found === null) {
-    const parent = await stat(directory).catch((error: unknown) => unlessMissing(error, place));
+    const parent = statUnlessMissing(directory, place);
     if (parent === null && withDirectory) return { exists: false, bytes: 0, writable: true };
     if (parent === null) {
       const make = `mkdir -p ${shellWord(directory)} && orchestrator-merge migrate ${dbFlag(path)}`;
@@ -34,7 +34,7 @@ export async function lookAt(place: File, withDirectory = false): Promise<Found>
         `Correct --db, or make both: ${make}`,
       );
     }
-    return { exists: false, bytes: 0, writable: await may(directory) };
+    return { exists: false, bytes: 0, writable: may(directory) };
   }
   if (found.isDirectory()) {
     throw trouble(
@@ -45,15 +45,15 @@ export async function lookAt(place: File, withDirectory = false): Promise<Found>
   // Opening a pipe would wait for ever.
   if (!found.isFile())
     throw trouble(`${shown} is not a regular file.`, "Point --db at the orchestrator's task_queue.db.");
-  const readable = await may(path, constants.R_OK);
+  const readable = may(path, constants.R_OK);
   if (!readable)
     throw trouble(`${shown} cannot be read by this user.`, "Run as the user who owns it, or allow reading.");
-  return { exists: true, bytes: found.size, writable: (await may(path)) && (await may(directory)) };
+  return { exists: true, bytes: found.size, writable: may(path) && may(directory) };
 }
 
 /** As lookAt, for a queue that must be there. */
-export async function mustExist(place: File, mode: "read" | "write"): Promise<Found> {
-  const found = await lookAt(place);
+export function mustExist(place: File, mode: "read" | "write"): Found {
+  const found = lookAt(place);
   const make = `Make one with: orchestrator-merge migrate ${dbFlag(place.path)}`;
   if (!found.exists) throw trouble(`there is no queue database at ${place.shown}.`, make);
   if (found.bytes === 0) throw trouble(`the queue database ${place.shown} is an empty file.`, make);
@@ -62,16 +62,29 @@ export async function mustExist(place: File, mode: "read" | "write"): Promise<Fo
 }
 
 /** Whether a WAL beside the database holds anything: if so, the file alone is not the whole truth. */
-export async function hasWal(place: File): Promise<boolean> {
-  const wal = await stat(`${place.path}-wal`).catch(() => null);
-  return wal !== null && wal.size > 0;
+export function hasWal(place: File): boolean {
+  try {
+    return statSync(`${place.path}-wal`).size > 0;
+  } catch {
+    return false;
+  }
 }
 
-async function may(path: string, what = constants.W_OK): Promise<boolean> {
-  return access(path, what).then(
-    () => true,
-    () => false,
-  );
+function may(path: string, what = constants.W_OK): boolean {
+  try {
+    accessSync(path, what);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function statUnlessMissing(path: string, place: File): Stats | null {
+  try {
+    return statSync(path);
+  } catch (error) {
+    return unlessMissing(error, place);
+  }
 }
 
 function unlessMissing(error: unknown, place: File): null {

@@ -57,13 +57,16 @@ export async function leasedRepositories(queue: Queue): Promise<string[]> {
   return rows.map((row) => requiredText(row, "repository"));
 }
 
-/** Gives a lease back; its fence number stays. Does nothing when it is no longer ours. */
-export async function releaseLease(queue: Queue, lease: Lease): Promise<void> {
+/** Gives leases back; their fence numbers stay. Does nothing for one that is no longer ours. */
+export async function releaseLeases(queue: Queue, leases: readonly Lease[]): Promise<void> {
+  if (leases.length === 0) return;
   await queue.write(async (tx) => {
-    await tx.run("UPDATE merge_lease SET run_id = NULL, expires_at = NULL WHERE repository = ? AND fence = ?", [
-      lease.repository,
-      lease.fence,
-    ]);
+    for (const { repository, fence } of leases) {
+      await tx.run("UPDATE merge_lease SET run_id = NULL, expires_at = NULL WHERE repository = ? AND fence = ?", [
+        repository,
+        fence,
+      ]);
+    }
   });
 }
 

@@ -74,7 +74,7 @@ export async function migrate(options: MigrateOptions): Promise<Migration> {
     throw new UserError(exitCode.usage, "the baseline lies in the future.", 'Give a moment that has passed, or "now".');
   }
   const place = parseLocation(location);
-  const found = place.kind === "file" ? await lookAt(place, options.makeDirectory) : null;
+  const found = place.kind === "file" ? lookAt(place, options.makeDirectory) : null;
   if (dryRun) return rehearse(options, place, found);
   if (found !== null && place.kind === "file" && !found.writable) throw trouble(...readOnly(place.shown));
   if (found?.exists === false && place.kind === "file" && options.makeDirectory === true) {

@@ -24,22 +24,20 @@ export const writtenColumns = [
 
 const neededColumns = ["id", "spec_path", "status"];
 
-/** Reads what is there, with at most three queries. */
+/** Reads what is there, with one query or two. */
 export async function readSchema(all: (sql: string) => Promise<Row[]>): Promise<Schema> {
-  const objects = await all(
-    "SELECT type, lower(name) AS name FROM sqlite_schema WHERE type IN ('table','view','index')",
+  const found = await all(
+    `SELECT type, lower(name) AS name FROM sqlite_schema WHERE type IN ('table','view','index')
+     UNION ALL SELECT 'column', lower(name) FROM pragma_table_info('project_queue')`,
   );
-  const named = (wanted: (type: string) => boolean): Set<string> =>
-    new Set(objects.filter((row) => wanted(requiredText(row, "type"))).map((row) => requiredText(row, "name")));
-  const tables = named((type) => type !== "index");
-  const columns = tables.has("project_queue")
-    ? await all("SELECT lower(name) AS name FROM pragma_table_info('project_queue')")
-    : [];
+  const named = (...types: readonly string[]): Set<string> =>
+    new Set(found.filter((row) => types.includes(requiredText(row, "type"))).map((row) => requiredText(row, "name")));
+  const tables = named("table", "view");
   const version = tables.has("merge_schema") ? await all("SELECT max(version) AS version FROM merge_schema") : [];
   return {
     tables,
-    indexes: named((type) => type === "index"),
-    columns: new Set(columns.map((row) => requiredText(row, "name"))),
+    indexes: named("index"),
+    columns: named("column"),
     version: version[0] === undefined ? null : integer(version[0], "version"),
   };
 }
