@@ -18,7 +18,7 @@ export type Run = { readonly ms: number; readonly stdout: string };
 export type Peak = {
   /** Of the program itself (VmHWM). */
   readonly own: number;
-  /** Of the program and all its children at one moment, shared pages counted for each: what is resident, summed. */
+  /** Of the program and all its children at one moment: what is resident, a page that several share counted once (Pss). */
   readonly all: number;
   /** Threads and processes at one moment, as TasksMax counts them. */
   readonly tasks: number;
@@ -62,7 +62,7 @@ export async function watched(command: Command): Promise<Peak> {
       let [all, tasks] = [0, 0];
       for (const pid of pids) {
         const status = statusOf(pid);
-        all += status.resident;
+        all += proportional(pid);
         tasks += status.threads;
         if (pid === child.pid && status.name !== "sh") peak.own = Math.max(peak.own, status.highest);
       }
@@ -148,7 +148,16 @@ function family(root: number): number[] {
   return found;
 }
 
-function statusOf(pid: number): { name: string; parent: number; resident: number; highest: number; threads: number } {
+/** Resident memory of a process in MB, its part of the pages it shares (proc(5), smaps_rollup); 0 when it has ended. */
+function proportional(pid: number): number {
+  try {
+    return Number(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8").match(/^Pss:\s*(\d+) kB$/m)?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}
+
+function statusOf(pid: number): { name: string; parent: number; highest: number; threads: number } {
   let text = "";
   try {
     text = readFileSync(`/proc/${pid}/status`, "utf8");
@@ -160,7 +169,6 @@ function statusOf(pid: number): { name: string; parent: number; resident: number
   return {
     name: value("Name"),
     parent: Number(value("PPid")),
-    resident: megabytes("VmRSS"),
     highest: megabytes("VmHWM"),
     threads: Number(value("Threads")),
   };

@@ -96,8 +96,9 @@ export async function buildExecutable(entry, out) {
     output: "blob",
     disableExperimentalSEAWarning: true,
     useCodeCache: true,
-    // No workers for V8 and no inspector thread: see `threads`. "none": NODE_OPTIONS is the person's, for their own programs.
-    execArgv: ["--v8-pool-size=0", "--disable-sigusr1"],
+    // No workers for V8 and no inspector thread: see `threads`. New objects in 2 MB instead of 16: with 20 repositories 108 MB at the
+    // most instead of 124, in the same time. "none": NODE_OPTIONS is the person's, for their own programs.
+    execArgv: ["--v8-pool-size=0", "--disable-sigusr1", "--max-semi-space-size=2"],
     execArgvExtension: "none",
     assets: { "libsql.node": addonFile },
   };

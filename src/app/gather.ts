@@ -28,6 +28,9 @@ export type Missed = {
   readonly repository: string | null;
 };
 
+/** So many candidates are looked at side by side: what takes the time is git reading files, and the unit's TasksMax counts each. */
+const sideBySide = 2;
+
 /**
  * Looks at candidates in their order until `limit` of them can be attempted. What is held takes no place; what fails does.
  * `secondLook`: only those whose target or heads have moved since they failed.
@@ -44,12 +47,26 @@ export async function gather(
   const ready: Ready[] = [];
   const missed: Missed[] = [];
   let places = limit;
-  for (const candidate of candidates) {
-    if (places <= 0 || stop()) break;
+  const look = (candidate: Candidate) => {
     const startedAt = app.now();
     const name = nameOf(candidate);
     app.progress(`looking at ${name}`);
-    const found = await prepare(app, visits, active, candidate, startedAt).catch(unusable);
+    const found = prepare(app, visits, active, candidate, startedAt).catch(unusable);
+    found.catch(() => {}); // thrown where it is waited for
+    return { candidate, startedAt, name, found };
+  };
+  const inHand: ReturnType<typeof look>[] = [];
+  const rest = candidates.values();
+  for (;;) {
+    while (inHand.length < Math.min(sideBySide, places) && !stop()) {
+      const { value: candidate } = rest.next();
+      if (candidate === undefined) break;
+      inHand.push(look(candidate));
+    }
+    const next = inHand.shift();
+    if (next === undefined) break;
+    const { candidate, startedAt, name } = next;
+    const found = await next.found;
     if (found.result === "settled") continue;
     if (isTrouble(found.result)) {
       if (secondLook) continue; // it failed for another reason and still does

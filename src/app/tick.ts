@@ -78,6 +78,8 @@ export async function tick(
       await lane.enter(visit.repository.commonDir, async () => {
         const push = outcome.owed === null ? null : await pushLanded(app, visits, visit, outcome.owed).catch(givenUp);
         if (push !== null) pushes.push(push);
+        // Or every repository of the tick would keep a process to its end, and the unit's TasksMax counts them.
+        await visit.place.refs.end();
         await settleGroup(app, tally, group, { ...outcome, pushState: push?.state ?? outcome.pushState });
       });
     }
@@ -93,6 +95,7 @@ export async function tick(
     for (const visit of visits.all()) {
       if (stop()) break;
       await retire(app, visit).catch(givenUp);
+      await visit.place.refs.end();
     }
   } finally {
     await lane.end().finally(() => visits.end());
@@ -158,7 +161,9 @@ async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport
   if (repository === null) return null;
   const visit = await visits.to(repository);
   if (isTrouble(visit)) return null;
-  return await pushOwed(app, visits, visit, debt.target, debt.failures);
+  const push = await pushOwed(app, visits, visit, debt.target, debt.failures);
+  await visit.place.refs.end();
+  return push;
 }
 
 function report(

@@ -114,17 +114,28 @@ export function openVisits(
 
   const all = () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit));
 
+  async function reach(repository: Repository, trusted: boolean | undefined): Promise<Visit | Trouble> {
+    const { commonDir } = repository;
+    const known = visits.get(commonDir);
+    if (known === undefined && trusted === undefined) unasked.add(commonDir);
+    const first = trusted !== undefined && unasked.delete(commonDir);
+    if (known !== undefined && (isTrouble(known) || !first || !trusted)) return known;
+    const visit = known === undefined ? await begin(repository, trusted ?? false) : await reread(known, true);
+    visits.set(commonDir, visit);
+    return visit;
+  }
+
+  const reached = new Map<string, Promise<Visit | Trouble>>();
+
   return {
     all,
     async to(repository, trusted) {
       const { commonDir } = repository;
-      const known = visits.get(commonDir);
-      if (known === undefined && trusted === undefined) unasked.add(commonDir);
-      const first = trusted !== undefined && unasked.delete(commonDir);
-      if (known !== undefined && (isTrouble(known) || !first || !trusted)) return known;
-      const visit = known === undefined ? await begin(repository, trusted ?? false) : await reread(known, true);
-      visits.set(commonDir, visit);
-      return visit;
+      // Of several who come at once the first takes the lease; the others are given the same visit.
+      const before = reached.get(commonDir) ?? Promise.resolve(null);
+      const mine = before.catch(() => null).then(() => reach(repository, trusted));
+      reached.set(commonDir, mine);
+      return await mine;
     },
     async refresh(visit) {
       const current = visits.get(visit.repository.commonDir);

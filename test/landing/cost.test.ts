@@ -69,6 +69,37 @@ describe("git processes", () => {
     expect(starts()).toEqual([]);
   });
 
+  test("at one moment are few, however many repositories there are", async () => {
+    const repos = Array.from({ length: 6 }, () => makeRepo());
+    const [first] = repos as [Repo];
+    const rows = repos.map((repo) => {
+      withRemote(repo);
+      return { spec_path: withProject(repo, "cart").spec, project_path: repo.path };
+    });
+    // Each push counts its brothers: itself, the refs of its repository, and what the next repository needs.
+    const counts = join(first.dir, "counts");
+    const env = gitWrapper(first.dir, `[ "$1" = push ] && cat /proc/$PPID/task/*/children | wc -w >> '${counts}'`);
+    const db = await queueOf(first, ...rows);
+    await tick(db, ["--limit", "all"], { env });
+    const most = readFileSync(counts, "utf8").trim().split("\n").map(Number);
+    expect(most).toHaveLength(repos.length);
+    expect(Math.max(...most)).toBeLessThanOrEqual(4);
+  });
+
+  test("of the next repository do not wait for a push that takes its time", async () => {
+    const [slow, next] = [makeRepo(), makeRepo()];
+    const rows = [slow, next].map((repo) => {
+      withRemote(repo);
+      return { spec_path: withProject(repo, "cart").spec, project_path: repo.path };
+    });
+    const landed = join(next.path, ".git", "refs", "tags");
+    const wait = `i=0; until ls '${landed}' | grep -q integration-; do i=$((i+1)); [ $i -gt 3000 ] && exit 1; sleep 0.01; done`;
+    const env = gitWrapper(slow.dir, `[ "$1" = push ] && case "$*" in *"${slow.dir}"*) ${wait};; esac`);
+    const db = await queueOf(slow, ...rows);
+    const done = await tick(db, [], { env });
+    expect([done.of(1).push, done.of(2).push]).toEqual(["pushed", "pushed"]);
+  });
+
   test("failed and rolled back work that only waits for a person starts none", async () => {
     const repo = makeRepo();
     const db = await queueOf(repo, writeSpec(repo, "gone.md"), withProject(repo, "b").spec);
