@@ -14,6 +14,7 @@ const slow = [
   "test/cli/**/*.test.ts",
   "test/landing/**/*.test.ts",
   "test/crash/**/*.test.ts",
+  "test/faults/**/*.test.ts",
   "test/differential/**/*.test.ts",
   "test/readme.test.ts",
 ];

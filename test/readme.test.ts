@@ -214,7 +214,7 @@ test("docs/schema.md has every table of ours with every column, and every index 
   for (const { name } of indexes) expect(read("docs/schema.md")).toContain(`\`${name}\``);
 });
 
-describe("fault 37: the units", () => {
+describe("the units", () => {
   const unit = (kind: string) => read(`systemd/tmux-orchestrator-auto-merge.${kind}`).replaceAll(/^#.*\n/gm, "");
 
   test("start what the README puts in place, and count a failed project and a busy queue as success", () => {

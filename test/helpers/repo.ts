@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { temporaryDirectory } from "./directory.ts";
 
@@ -290,4 +291,14 @@ export function gitWrapper(dir: string, script: string): { readonly PATH: string
     .find((file) => existsSync(file));
   writeFiles(join(dir, "wrapped"), { git: { program: `#!/bin/sh\n${script}\nexec ${real} "$@"\n` } });
   return { PATH: `${join(dir, "wrapped")}:${path}` };
+}
+
+/** An environment whose git stops before the first command of that name: `reached` waits for it, `go` lets it pass. */
+export function stopAt(repo: Repo, command: string) {
+  const [here, there] = [join(repo.dir, "reached"), join(repo.dir, "go")];
+  execFileSync("mkfifo", [here, there]);
+  const stop = `if [ "$1" = ${command} ] && mkdir '${repo.dir}/once' 2>/dev/null; then echo > '${here}'; read go < '${there}'; fi`;
+  // Opening a pipe waits for the other side; who closes it before the other has written kills it with SIGPIPE.
+  const reached = async () => void (await readFile(here));
+  return { env: gitWrapper(repo.dir, stop), reached, go: () => writeFile(there, "\n") };
 }

@@ -340,7 +340,7 @@ describe("what cannot be proved is said, and is not wrong", () => {
     expect(found.wrong).toEqual([]);
   });
 
-  test("work that was undone without a revert that says so (fault 13's stale checkout)", async () => {
+  test("work that was undone without a revert that says so", async () => {
     const { repo, db, base } = await landed();
     repo.git("read-tree", "-u", "--reset", base);
     repo.commit({}, "innocent");

@@ -44,7 +44,7 @@ describe("several projects of one repository", () => {
     expect(Object.keys(refsOf(remote))).toHaveLength(3);
   });
 
-  test("fault 14: after a conflict no merge is under way anywhere, and no marker is in any commit", async () => {
+  test("after a conflict no merge is under way anywhere, and no marker is in any commit", async () => {
     const repo = makeRepo();
     const specs = ["a", "b", "c"].map((name) => withProject(repo, name, { files: { "cart.txt": `${name}\n` } }).spec);
     const db = await queueOf(repo, ...specs);

@@ -45,7 +45,7 @@ describe("the checkout of the target comes forward and keeps", () => {
     expect(repo.git("status", "--porcelain")).toBe(" M README.md");
   });
 
-  test("fault 17: staged changes, deletions and additions elsewhere, and a half-staged file", async () => {
+  test("staged changes, deletions and additions elsewhere, and a half-staged file", async () => {
     await keeps((repo) => {
       repo.commit({ "gone.txt": "x\n" });
       repo.git("rm", "-q", "gone.txt");
@@ -61,7 +61,7 @@ describe("the checkout of the target comes forward and keeps", () => {
     expect(repo.read("README.md")).toBeNull();
   });
 
-  test("fault 18: untracked and ignored files, and tracked ones that look as if they should not be", async () => {
+  test("untracked and ignored files, and tracked ones that look as if they should not be", async () => {
     const repo = await keeps((main) => {
       main.commit({ ".env.example": "S=\n", "server.log": "log\n" });
       main.write({
@@ -75,11 +75,11 @@ describe("the checkout of the target comes forward and keeps", () => {
     expect(repo.git("ls-files")).toMatch(/\.env\.example[\s\S]*server\.log/);
   });
 
-  test("fault 19: .gitignore as it is", async () => {
+  test(".gitignore as it is", async () => {
     await keeps((repo) => repo.write({ ".gitignore": ".env\nbuild/\nmine/\n" }));
   });
 
-  test("fault 16: stashes", async () => {
+  test("stashes", async () => {
     await keeps((repo) => {
       repo.write({ "cart.txt": "stashed\n" });
       repo.git("stash", "-q");
@@ -126,7 +126,7 @@ describe("the checkout of the target comes forward and keeps", () => {
   });
 });
 
-describe("fault 9: where the target is not checked out, the branch moves and the checkout does not", () => {
+describe("where the target is not checked out, the branch moves and the checkout does not", () => {
   const elsewhere: [string, (repo: Repo) => void][] = [
     ["another branch", (repo) => repo.git("checkout", "-q", "-b", "mine")],
     ["a detached HEAD", (repo) => repo.git("checkout", "-q", "--detach")],

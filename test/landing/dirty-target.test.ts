@@ -35,10 +35,10 @@ async function holds(
 
 describe("the user's files in the way of a landing are held dirty_target, and nothing changes", () => {
   const cases: [string, string, (repo: Repo) => void][] = [
-    ["fault 15: an edit", "cart.txt", (repo) => repo.write({ "cart.txt": mine })],
+    ["an edit", "cart.txt", (repo) => repo.write({ "cart.txt": mine })],
     ["staged edits", "cart.txt", stagedToo],
     ["staged edits that were taken back on disk", "cart.txt", stagedOnly],
-    ["fault 16: an untracked file", "new.txt", (repo) => repo.write({ "new.txt": "my own\n" })],
+    ["an untracked file", "new.txt", (repo) => repo.write({ "new.txt": "my own\n" })],
     ["an untracked file with the very content", "new.txt", (repo) => repo.write({ "new.txt": "new\n" })],
     ["a directory where a file must go", "new.txt", (repo) => repo.write({ "new.txt/deep.txt": "x\n" })],
     ["an ignored file (.env)", ".env", (repo) => repo.write({ ".env": "SECRET=1\n" })],

@@ -33,14 +33,14 @@ function metadata(repo: Repo, entries: Record<string, unknown>): void {
 }
 
 describe("the spec's own directory", () => {
-  test("fault 2: is found though the stem is title-cased and has underscores", async () => {
+  test("is found though the stem is title-cased and has underscores", async () => {
     const repo = makeRepo({ name: "My_Shop" });
     const { spec, agent } = withProject(repo, "Web_Server", { files });
     expect(basename(agent.directory)).toMatch(/^My_Shop-web-server-[0-9a-f]{12}-tmux-worktrees$/);
     await lands(repo, spec);
   });
 
-  test("fault 12: is preferred to the plain one and to another spec's", async () => {
+  test("is preferred to the plain one and to another spec's", async () => {
     const repo = makeRepo();
     const { spec } = withProject(repo, "cart", { files });
     withProject(repo, "cart-old", decoy);
@@ -201,7 +201,7 @@ describe("in a directory of worktrees", () => {
     expect(repo.show("decoy.txt", "main")).toBeNull();
   });
 
-  test("fault 6: a stale session-state file hides nothing", async () => {
+  test("a stale session-state file hides nothing", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { files });
     writeFiles(agent.directory, { "session_state.json": `{"status": "processing"}`, ".locked": "" });

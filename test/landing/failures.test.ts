@@ -14,7 +14,7 @@ import {
   writeSpec,
 } from "../helpers/repo.ts";
 
-describe("fault 1: a conflict", () => {
+describe("a conflict", () => {
   /** The agent and main have changed cart.txt each in its way. */
   function conflicting() {
     const repo = makeRepo();
@@ -45,7 +45,7 @@ describe("fault 1: a conflict", () => {
     expect(logOf(db)).toContainEqual(expect.stringMatching(/^ERROR +Failed to merge project 1: conflict: .*cart\.txt/));
   });
 
-  test("fault 29: is not looked at again while nothing moves: exit 0, no line in the log", async () => {
+  test("is not looked at again while nothing moves: exit 0, no line in the log", async () => {
     const { repo, spec } = conflicting();
     const db = await queueOf(repo, spec);
     await tick(db);
@@ -58,7 +58,7 @@ describe("fault 1: a conflict", () => {
     expect(row?.["n"]).toBe(1);
   });
 
-  test("fault 29: lands by itself once the agent's side has moved", async () => {
+  test("lands by itself once the agent's side has moved", async () => {
     const { repo, spec, agent } = conflicting();
     const db = await queueOf(repo, spec);
     await tick(db);
@@ -70,7 +70,7 @@ describe("fault 1: a conflict", () => {
     expect(await outcomeOf(db, 1)).toMatchObject({ status: "merged", error: null });
   });
 
-  test("fault 29: lands by itself once the target's side has moved", async () => {
+  test("lands by itself once the target's side has moved", async () => {
     const { repo, spec } = conflicting();
     const db = await queueOf(repo, spec);
     await tick(db);
@@ -228,7 +228,7 @@ describe("other failures, each with its reason, and nothing touched", () => {
     expect(repo.git("count-objects")).toBe(makeRepo().git("count-objects"));
   });
 
-  test("fault 33: the reason, the detail and what git said are kept with the attempt", async () => {
+  test("the reason, the detail and what git said are kept with the attempt", async () => {
     const repo = makeRepo();
     const { spec } = withProject(repo, "cart");
     rmSync(join(repo.path, ".git/objects"), { recursive: true });

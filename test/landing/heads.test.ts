@@ -28,7 +28,7 @@ describe("a head", () => {
     expect(repo.git("for-each-ref", "--format=%(refname)", "refs/heads/developer-branch")).toBe("");
   });
 
-  test("fault 11: two specs with clones in one repository each land their own", async () => {
+  test("two specs with clones in one repository each land their own", async () => {
     const repo = makeRepo();
     const [a, b] = [writeSpec(repo, "a.md"), writeSpec(repo, "b.md")];
     const heads = [withClone(repo, a).head(), withClone(repo, b).head()];
@@ -41,7 +41,7 @@ describe("a head", () => {
     expect(repo.git("config", "--list", "--local")).not.toContain("remote");
   });
 
-  test("fault 7: a detached worktree is as good as a branch", async () => {
+  test("a detached worktree is as good as a branch", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { detach: true });
     const db = await queueOf(repo, spec);
@@ -112,7 +112,7 @@ describe("a head", () => {
 describe("several agents", () => {
   const roles = ["zebra", "orchestrator", "testrunner", "project_manager", "tester", "developer", "ant"];
 
-  test("fault 10: all land together, one first-parent merge each, in role order, others by commit time", async () => {
+  test("all land together, one first-parent merge each, in role order, others by commit time", async () => {
     const repo = makeRepo();
     const spec = writeSpec(repo, "cart.md");
     const hours = { zebra: 1, ant: 2 };
@@ -144,7 +144,7 @@ describe("several agents", () => {
     expect(repo.git("merge-base", "--is-ancestor", agent.head(), "main")).toBe("");
   });
 
-  test("fault 38: a linked worktree and a clone of one project land on the target, not on a branch of their own", async () => {
+  test("a linked worktree and a clone of one project land on the target, not on a branch of their own", async () => {
     const repo = makeRepo();
     const spec = writeSpec(repo, "cart.md");
     withWorktree(repo, spec);
@@ -156,7 +156,7 @@ describe("several agents", () => {
     expect(repo.read("cart-tester.txt")).toBe("done\n");
   });
 
-  test("fault 10: one conflict and none of them lands", async () => {
+  test("one conflict and none of them lands", async () => {
     const repo = makeRepo();
     const { spec } = withProject(repo, "cart", { files: { "fine.txt": "x\n" } });
     withWorktree(repo, spec, { role: "tester", files: { "cart.txt": "tester\n" } });

@@ -1,20 +1,16 @@
-import { execFileSync } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { outcomeOf, pushOf, queueOf, rowOf, startTick, tick, waitsOver } from "../helpers/landing.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
-import { fingerprint, gitWrapper, makeRepo, type Repo, refsOf, withProject, withRemote } from "../helpers/repo.ts";
-
-/** An environment whose git stops before the first command of that name: `reached` waits for it, `go` lets it pass. */
-function stopAt(repo: Repo, command: string) {
-  const [here, there] = [join(repo.dir, "reached"), join(repo.dir, "go")];
-  execFileSync("mkfifo", [here, there]);
-  const stop = `if [ "$1" = ${command} ] && mkdir '${repo.dir}/once' 2>/dev/null; then echo > '${here}'; read go < '${there}'; fi`;
-  // Opening a pipe waits for the other side; who closes it before the other has written kills it with SIGPIPE.
-  const reached = async () => void (await readFile(here));
-  return { env: gitWrapper(repo.dir, stop), reached, go: () => writeFile(there, "\n") };
-}
+import {
+  fingerprint,
+  gitWrapper,
+  makeRepo,
+  type Repo,
+  refsOf,
+  stopAt,
+  withProject,
+  withRemote,
+} from "../helpers/repo.ts";
 
 /** An environment whose git kills the program that starts it, and itself, at the first command of that name. */
 const killAt = (repo: Repo, command: string) =>
@@ -45,22 +41,19 @@ async function isWhole(db: string, repo: Repo, remote: { git(...args: string[]):
 }
 
 describe("while a run is at work", () => {
-  test.each(["merge-tree", "merge", "push"])(
-    "fault 26: anybody may write to the queue, at once (%s)",
-    async (command) => {
-      const { repo, remote, db } = await project();
-      const { env, reached, go } = stopAt(repo, command);
-      const run = startTick(db, env);
-      await reached();
-      await insertRows(db, [{ spec_path: "/specs/new.md", status: "queued" }]);
-      await sql(db, "UPDATE project_queue SET priority = 3 WHERE id = 1");
-      await go();
-      expect((await run.ended).code).toBe(0);
-      await isWhole(db, repo, remote);
-    },
-  );
+  test.each(["merge-tree", "merge", "push"])("anybody may write to the queue, at once (%s)", async (command) => {
+    const { repo, remote, db } = await project();
+    const { env, reached, go } = stopAt(repo, command);
+    const run = startTick(db, env);
+    await reached();
+    await insertRows(db, [{ spec_path: "/specs/new.md", status: "queued" }]);
+    await sql(db, "UPDATE project_queue SET priority = 3 WHERE id = 1");
+    await go();
+    expect((await run.ended).code).toBe(0);
+    await isWhole(db, repo, remote);
+  });
 
-  test("fault 25: another one holds back from that repository, says so with 75, and robs nobody", async () => {
+  test("another one holds back from that repository, says so with 75, and robs nobody", async () => {
     const { repo, remote, db } = await project();
     const { env, reached, go } = stopAt(repo, "merge");
     const run = startTick(db, env);
@@ -73,7 +66,7 @@ describe("while a run is at work", () => {
     await isWhole(db, repo, remote);
   });
 
-  test("fault 25: another one lands what is in other repositories", async () => {
+  test("another one lands what is in other repositories", async () => {
     const { repo, remote, db } = await project();
     const other = makeRepo({ dir: repo.dir, name: "other" });
     const { spec } = withProject(other, "elsewhere");
@@ -144,7 +137,7 @@ describe("a run that is told to end", () => {
     ["SIGTERM", 143],
     ["SIGINT", 130],
   ] as const)(
-    "fault 27: by %s during the push ends with %i, and the next one completes it and repeats nothing",
+    "by %s during the push ends with %i, and the next one completes it and repeats nothing",
     async (signal, code) => {
       const { repo, remote, db } = await project();
       const { env, reached, go } = stopAt(repo, "push");

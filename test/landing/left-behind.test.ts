@@ -67,7 +67,7 @@ describe("work that may have been left behind", () => {
     expect((await tick(db)).of(1)).toMatchObject({ outcome: "already_merged", mergeCommit: null, warnings: [] });
   });
 
-  test("fault 13: committed on the target's own branch, as --force allows, it counts as landed and the stale checkout is brought forward", async () => {
+  test("committed on the target's own branch, as --force allows, it counts as landed and the stale checkout is brought forward", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { same: true });
     agent.commit({ "cart.txt": "one\n" });
@@ -81,7 +81,7 @@ describe("work that may have been left behind", () => {
     expect(repo.git("for-each-ref", "refs/tags", "refs/heads/backup*")).toBe("");
   });
 
-  test("fault 13: a stale checkout that holds an edit of the user's is held, and nothing changes", async () => {
+  test("a stale checkout that holds an edit of the user's is held, and nothing changes", async () => {
     const repo = makeRepo();
     const { spec, agent } = withProject(repo, "cart", { same: true });
     repo.write({ "README.md": "mine\n" });

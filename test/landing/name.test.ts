@@ -146,7 +146,7 @@ describe("what somebody else writes into merged_status wins", () => {
   });
 });
 
-test("fault 23: two landings of one project in one second have names of their own", async () => {
+test("two landings of one project in one second have names of their own", async () => {
   const repo = makeRepo();
   const { spec, agent } = withProject(repo, "cart");
   const db = await queueOf(repo, spec);
@@ -159,24 +159,4 @@ test("fault 23: two landings of one project in one second have names of their ow
     names.add(landed.tag).add(landed.backupRef);
   }
   expect(names.size).toBe(8);
-});
-
-test("fault 31: a status in capitals is completed too", async () => {
-  const repo = makeRepo();
-  const { spec } = withProject(repo, "cart");
-  const db = await queueOf(repo, { spec_path: spec, status: "COMPLETED" });
-  expect((await tick(db)).of(1).outcome).toBe("merged");
-});
-
-test("fault 30: a NULL completion is tolerated, and goes last", async () => {
-  const repo = makeRepo();
-  const times = [null, "absurd", "2026-05-04T09:30:00"];
-  const rows = times.map((time, index) => ({ spec_path: withProject(repo, `p${index}`).spec, completed_at: time }));
-  const db = await queueOf(repo, ...rows);
-  const done = await tick(db);
-  expect(done.report.results.map(({ id, outcome }) => [id, outcome])).toEqual([
-    [3, "merged"],
-    [1, "merged"],
-    [2, "merged"],
-  ]);
 });

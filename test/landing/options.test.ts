@@ -174,7 +174,7 @@ describe("what backs off", () => {
     expect(row).toMatchObject({ reason: "dirty_source", failures: 0, next_attempt_at: null });
   });
 
-  test("fault 28: a git that hangs is ended at its limit, with all that it started, and the project is no success", async () => {
+  test("a git that hangs is ended at its limit, with all that it started, and the project is no success", async () => {
     const { repo, db } = await many(1);
     const env = gitWrapper(
       repo.dir,

@@ -123,7 +123,7 @@ describe("the log", () => {
   });
 });
 
-describe("fault 36: the exit code", () => {
+describe("the exit code", () => {
   test("is 0 when nothing was to do, 4 when something newly failed, 0 when the same fails on", async () => {
     const repo = makeRepo();
     const db = await queueOf(repo, writeSpec(repo, "cart.md"));

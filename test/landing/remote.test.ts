@@ -6,7 +6,7 @@ import { insertRows, sql } from "../helpers/queueDb.ts";
 import { makeRepo, refsOf, type Tree, withProject, withRemote, writeFiles } from "../helpers/repo.ts";
 
 describe("a push", () => {
-  test("fault 21: carries the target and our tags and nothing else", async () => {
+  test("carries the target and our tags and nothing else", async () => {
     const repo = makeRepo();
     const remote = withRemote(repo);
     repo.git("tag", "private");
@@ -120,7 +120,7 @@ describe("a push", () => {
   });
 });
 
-describe("fault 3: a push that fails", () => {
+describe("a push that fails", () => {
   /** Takes a remote away until `up`. */
   const down = (remote: Tree) => {
     renameSync(remote.path, `${remote.path}.away`);

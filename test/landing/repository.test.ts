@@ -42,7 +42,7 @@ describe("the project's repository", () => {
     await refuses(repo.dir, await queueOf(repo, { spec_path: spec, project_path: null }), dirname(spec));
   });
 
-  test("fault 20: a project_path inside a repository uses its top level", async () => {
+  test("a project_path inside a repository uses its top level", async () => {
     const repo = makeRepo({ files: { "services/api/main.txt": "api\n" } });
     const spec = writeSpec(repo, "api.md");
     const inside = join(repo.path, "services/api");
@@ -68,7 +68,7 @@ describe("the project's repository", () => {
     expect(repo.git("ls-tree", "--name-only", "main")).toBe("far.txt\nnear.txt\nservices");
   });
 
-  test("fault 20: a directory in no repository is refused, and none is made there", async () => {
+  test("a directory in no repository is refused, and none is made there", async () => {
     const repo = makeRepo();
     const { spec } = withProject(repo, "cart");
     mkdirSync(join(repo.dir, "plain"));
@@ -131,7 +131,7 @@ describe("the project's repository", () => {
     expect((await tick(db)).of(1).outcome).toBe("merged");
   });
 
-  test("fault 4: api never lands the work of api-gateway", async () => {
+  test("api never lands the work of api-gateway", async () => {
     const api = makeRepo({ name: "api" });
     const gateway = makeRepo({ dir: api.dir, name: "api-gateway" });
     const spec = writeSpec(api, "spec.md");
@@ -142,7 +142,7 @@ describe("the project's repository", () => {
     expect(gateway.git("for-each-ref")).toBe(before);
   });
 
-  test("fault 5: two specs with one stem in two projects each land their own work", async () => {
+  test("two specs with one stem in two projects each land their own work", async () => {
     const one = makeRepo({ name: "one" });
     const two = makeRepo({ dir: one.dir, name: "two" });
     const [a, b] = [writeSpec(one, "a/spec.md", "# A\n"), writeSpec(one, "b/spec.md", "# B\n")];

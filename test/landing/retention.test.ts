@@ -34,7 +34,7 @@ async function landed(repo: Repo = makeRepo()): Promise<{ repo: Repo; db: string
   return { repo, db, backup, proof };
 }
 
-describe("fault 22: what a landing left behind, after [backup] keep,", () => {
+describe("what a landing left behind, after [backup] keep,", () => {
   test("is removed at the end of a tick that has something to do, and the tag stays", async () => {
     const { repo, db } = await landed();
     const tags = repo.git("tag");

@@ -15,7 +15,7 @@ import {
   writeSpec,
 } from "../helpers/repo.ts";
 
-describe("fault 10: uncommitted work of an agent holds the project", () => {
+describe("uncommitted work of an agent holds the project", () => {
   const cart = "one\ntwo\nthree\nfour\nfive\n";
   const cases: [string, string, (agent: Agent) => void][] = [
     ["a tracked edit", "cart.txt", (agent) => agent.write({ "cart.txt": "half\n" })],

@@ -30,7 +30,7 @@ function withHooks(repo: Repo, path: string): void {
 }
 
 describe("nothing that a repository plants is run", () => {
-  test("fault 8: hooks that would fail neither fire nor stop a landing, and nothing stays staged", async () => {
+  test("hooks that would fail neither fire nor stop a landing, and nothing stays staged", async () => {
     const repo = makeRepo();
     withRemote(repo);
     const { spec } = withProject(repo, "cart");

@@ -62,7 +62,7 @@ const completeAgain = (queue: Queue, id: number, completedAt: unknown): Promise<
   ]);
 
 describe("what waits", () => {
-  test("fault 31: completed in any case, and nobody has said what became of it", async () => {
+  test("completed in any case, and nobody has said what became of it", async () => {
     const queue = await queueWith([
       { merged_status: "pending_merge" },
       { status: "COMPLETED" },
@@ -95,7 +95,7 @@ describe("what waits", () => {
     });
   });
 
-  test("fault 30: high priority first, then oldest completion of whatever type, unknown last", async () => {
+  test("high priority first, then oldest completion of whatever type, unknown last", async () => {
     const at = (minutes: number): Date => new Date(now - minutes * 60_000);
     const civil = (date: Date): string => date.toISOString().replace("T", " ").slice(0, 19);
     const queue = await queueWith(
@@ -186,7 +186,7 @@ describe("what waits", () => {
 });
 
 describe("what failed", () => {
-  test("fault 29: comes along for a second look, with what it was judged on", async () => {
+  test("comes along for a second look, with what it was judged on", async () => {
     const queue = await queueWith([{ merged_status: "merge_failed" }, { merged_status: "merge_failed" }]);
     await remember(queue, "failed", { reason: "conflict", judged_on: "a..b", next_attempt_at: now + hour }, [1]);
     const found = await findCandidates(queue, now);

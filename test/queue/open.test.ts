@@ -168,7 +168,7 @@ test("beside a Python-like writer every increment of both arrives, in either jou
   }
 });
 
-describe("fault 32 and bad input: exit 3 and the way out", () => {
+describe("bad input: exit 3 and the way out", () => {
   type Case = [what: string, make: (directory: string) => string | Promise<string>, sentence: RegExp, wayOut: RegExp];
   const migrateIt = /^(Run|Make one with): orchestrator-merge migrate --db \S+$/;
   const pointElsewhere = /^Point --db at the orchestrator's task_queue\.db\.$/;
