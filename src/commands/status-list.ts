@@ -18,7 +18,7 @@ export type View = {
 };
 
 /** What stands beside the name; people grep these. */
-const markers: Readonly<Record<Exclude<Standing, "skipped" | "not_completed">, Cell>> = {
+export const markers: Readonly<Record<Exclude<Standing, "skipped" | "not_completed">, Cell>> = {
   merged: { text: "🔀[MERGED]", style: "good" },
   pending: { text: "⏳[PENDING MERGE]", style: "wait" },
   failed: { text: "❌[MERGE FAILED]", style: "bad" },
