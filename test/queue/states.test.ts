@@ -10,7 +10,7 @@ const text = readFileSync(new URL("../../docs/states.md", import.meta.url), "utf
 const project = text.slice(text.indexOf("## A project"), text.indexOf("## A landing"));
 const rows = project
   .split("\n")
-  .filter((line) => /^\| `/.test(line))
+  .filter((line) => /^\| `(?!status)/.test(line))
   .map((line) => line.split("|").map((cell) => cell.trim()));
 const named = (cell = "") => [...cell.matchAll(/`([^`]+)`/g)].map(([, word = ""]) => word);
 
