@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { idle } from "./idle.ts";
 import { large } from "./large.ts";
+import { recovery } from "./recovery.ts";
 import { measure, type Row } from "./scenario.ts";
 import { small } from "./small.ts";
 import { asJson, asTable } from "./table.ts";
 import { makeWorld } from "./world.ts";
 
 /*
- * npm run bench [-- --json] [-- --only idle,small,large] [-- --rounds N] [-- --files N] [-- --branches N]
+ * npm run bench [-- --json] [-- --only idle,recovery,small,large] [-- --rounds N] [-- --files N] [-- --branches N]
  *
  * Shows how the built program does against its peers, by ratio, from one interleaved run. Nothing is asserted: it fails only when a run
  * itself fails. bench/README.md says how to read it.
@@ -18,7 +19,7 @@ import { makeWorld } from "./world.ts";
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    only: { type: "string", default: "idle,small,large" },
+    only: { type: "string", default: "idle,recovery,small,large" },
     rounds: { type: "string" },
     files: { type: "string", default: "20000" },
     branches: { type: "string", default: "100" },
@@ -36,6 +37,7 @@ try {
   const world = makeWorld(dir);
   if (only.has("idle"))
     for (const count of [1000, 200_000]) rows.push(await measure(await idle(world, count, rounds(21)), progress));
+  if (only.has("recovery")) rows.push(await measure(await recovery(world, rounds(21)), progress));
   if (only.has("small")) rows.push(await measure(await small(world, 20, rounds(9)), progress));
   if (only.has("large")) {
     const size = { files: Number(values.files), branches: Number(values.branches), rounds: rounds(3) };

@@ -34,6 +34,11 @@ export async function timed(command: Command): Promise<Run> {
   return { ms: performance.now() - began, stdout };
 }
 
+/** Runs a command to its end, whatever that is. */
+export async function bareRun(command: Command): Promise<void> {
+  await finished(start(command), command).catch(() => {});
+}
+
 /**
  * Runs a command and watches it: never timed, because watching takes a processor of its own. The kernel counts the tasks where a pids
  * cgroup can be made (root, cgroup v1 or a delegated v2); memory is read from proc(5) as often as it can be.

@@ -13,6 +13,33 @@ export async function small(world: World, count: number, rounds: number): Promis
   const [place, kept] = [join(dir, "work"), join(dir, "kept")];
   mkdirSync(place, { recursive: true });
   for (let n = 0; n < count; n++) makeProject(world, join(place, String(n)));
+  const database = await withQueue(place, count);
+  cpSync(place, kept, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  // Worktrees know each other by absolute paths, so the copy goes back to where it was made.
+  const prepare = async () => {
+    rmSync(place, { recursive: true });
+    cpSync(kept, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    for (let n = 0; n < count; n++) refreshed(world, join(place, String(n)));
+  };
+  const check = async () => {
+    for (let n = 0; n < count; n++) landed(world, join(place, String(n)));
+  };
+  return {
+    name: `${count} small repositories`,
+    rounds,
+    bound: { atMost: 1.25 },
+    ours: { name: "run", command: world.program(["run", "--limit", "all", "--db", database]), prepare, check },
+    peer: {
+      name: "the same safe steps in sh",
+      command: world.script("safe-steps.sh", [place], gitEnvironment(world.env, "bench", {})),
+      prepare,
+      check,
+    },
+  };
+}
+
+/** A queue in `place` with one completed project for each of `<place>/0` to `<place>/<count - 1>`. Gives its path. */
+export async function withQueue(place: string, count: number): Promise<string> {
   const database = join(place, "task_queue.db");
   await migrate({ location: database, dryRun: false, baseline: null, now: Date.now() });
   const queue = await openQueue({ location: database, mode: "write" });
@@ -29,43 +56,26 @@ export async function small(world: World, count: number, rounds: number): Promis
     });
   }
   await queue.close();
-  cpSync(place, kept, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-  // Worktrees know each other by absolute paths, so the copy goes back to where it was made.
-  const prepare = async () => {
-    rmSync(place, { recursive: true });
-    cpSync(kept, place, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
-    for (let n = 0; n < count; n++) {
-      for (const tree of ["project", "agent"])
-        world.git(join(place, String(n), tree), ["update-index", "-q", "--refresh"]);
-    }
-  };
-  const check = async () => {
-    for (let n = 0; n < count; n++) {
-      const at = join(place, String(n));
-      const [here, there] = [join(at, "project"), join(at, "origin.git")].map((each) =>
-        world.git(each, ["rev-parse", "main^{tree}"]),
-      );
-      const tags = world.git(join(at, "origin.git"), ["tag"]);
-      if (here !== there || !tags.startsWith("integration-") || !existsSync(join(at, "project", "new.txt")))
-        throw new Error(`${at} did not land`);
-    }
-  };
-  return {
-    name: `${count} small repositories`,
-    rounds,
-    bound: { atMost: 1.25 },
-    ours: { name: "run", command: world.program(["run", "--limit", "all", "--db", database]), prepare, check },
-    peer: {
-      name: "the same safe steps in sh",
-      command: world.script("safe-steps.sh", [place], gitEnvironment(world.env, "bench", {})),
-      prepare,
-      check,
-    },
-  };
+  return database;
+}
+
+/** After a copy, git knows the files of no index again: it is told, as any status before would have. */
+export function refreshed(world: World, dir: string): void {
+  for (const tree of ["project", "agent"]) world.git(join(dir, tree), ["update-index", "-q", "--refresh"]);
+}
+
+/** Throws unless the project in `dir` has landed, files and remote included. */
+export function landed(world: World, dir: string): void {
+  const [here, there] = [join(dir, "project"), join(dir, "origin.git")].map((each) =>
+    world.git(each, ["rev-parse", "main^{tree}"]),
+  );
+  const tags = world.git(join(dir, "origin.git"), ["tag"]);
+  if (here !== there || !tags.startsWith("integration-") || !existsSync(join(dir, "project", "new.txt")))
+    throw new Error(`${dir} did not land`);
 }
 
 /** A remote, a project cloned from it, a worktree with one finished commit. */
-function makeProject(world: World, dir: string): void {
+export function makeProject(world: World, dir: string): void {
   const [origin, project, agent] = ["origin.git", "project", "agent"].map((name) => join(dir, name)) as [
     string,
     string,

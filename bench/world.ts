@@ -12,6 +12,8 @@ export type World = {
   program(args: readonly string[], path?: string): Command;
   /** A shell script of this directory's peers/. */
   script(name: string, args: readonly string[], env?: Readonly<Record<string, string>>): Command;
+  /** Several commands, one after the other, until one fails. */
+  inTurn(commands: readonly Command[]): Command;
   /** Runs git for preparations; throws when it fails. */
   git(cwd: string, args: readonly string[], input?: string | Buffer): string;
 };
@@ -44,6 +46,12 @@ export function makeWorld(dir: string): World {
       env: { ...env, ...more },
       cwd: dir,
     }),
+    inTurn: (commands) => ({
+      file: "/bin/sh",
+      args: ["-ec", commands.map(({ file, args }) => [file, ...args].map((word) => `'${word}'`).join(" ")).join("\n")],
+      env,
+      cwd: dir,
+    }),
     git(cwd, args, input) {
       const done = spawnSync("git", args, { cwd, env, maxBuffer: 1 << 28, ...(input === undefined ? {} : { input }) });
       if (done.status !== 0) throw new Error(`git ${args.join(" ")}: ${done.stderr}`);
@@ -55,10 +63,24 @@ export function makeWorld(dir: string): World {
 /** The Node that is built into the executable, as it comes. */
 export const bareNode = join(root, "node_modules", `node-linux-${process.arch}`, "bin", "node");
 
+/** An environment whose git kills the program that starts it, and itself, at that command. */
+export function killingGit(world: World, command: string): Readonly<Record<string, string>> {
+  const bin = join(world.dir, `killed-at-${command}`);
+  mkdirSync(bin, { recursive: true });
+  const script = `#!/bin/sh\n[ "$1" = ${command} ] && kill -9 $PPID $$\nexec '${gitFile(world)}' "$@"\n`;
+  writeFileSync(join(bin, "git"), script, { mode: 0o755 });
+  return { ...world.env, PATH: `${bin}${delimiter}${world.env["PATH"]}` };
+}
+
 /** A PATH on which there is git and nothing else: a host without coreutils' stdbuf. */
 export function onlyGit(world: World): string {
   const bin = join(world.dir, "only-git");
   mkdirSync(bin, { recursive: true });
+  symlinkSync(gitFile(world), join(bin, "git"));
+  return bin;
+}
+
+function gitFile(world: World): string {
   const file = (world.env["PATH"] ?? "")
     .split(delimiter)
     .map((entry) => join(entry, "git"))
@@ -71,6 +93,5 @@ export function onlyGit(world: World): string {
       }
     });
   if (file === undefined) throw new Error("no git on PATH");
-  symlinkSync(file, join(bin, "git"));
-  return bin;
+  return file;
 }
