@@ -15,14 +15,9 @@ export type Located = {
   readonly rule: RuleSettings;
 };
 
-/** The name a project goes by: its spec's stem, or its number when the row has no spec. */
-export function nameOf(candidate: Pick<Candidate, "id" | "specPath">): string {
-  return candidate.specPath === null ? `project ${candidate.id}` : projectName(candidate.specPath);
-}
-
 /** Finds a candidate's place and asks the rules. `active` are the worktree directories of projects whose agents still work. */
 export function locate(app: App, candidate: Candidate, active: ReadonlyMap<string, number>): Located | Trouble {
-  const name = nameOf(candidate);
+  const name = projectName(candidate.id, candidate.specPath);
   const rule = settingsFor({ name, path: candidate.projectPath ?? "", tags: candidate.tags }, app.config);
   if (rule.action === "skip") return held("excluded", "a rule says to skip it.");
   const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });

@@ -64,7 +64,7 @@ export async function chain(
       if (isTrouble(done)) out.set(work.projectId, done);
       else if ("already" in done) already.set(work.projectId, done.already);
       else {
-        steps.push(stepOf(app, place, stamp, at, tip, steps, work, done));
+        steps.push(stepOf(app, place, stamp, at, tip, work, done));
         await mergers.moved(done.changes);
         tip = done.tip;
       }
@@ -112,16 +112,7 @@ export function attributedMergers(
   };
 }
 
-function stepOf(
-  app: App,
-  place: Workplace,
-  stamp: Stamp,
-  at: number,
-  base: Tip,
-  steps: readonly Step[],
-  work: Work,
-  done: Merged,
-): Step {
+function stepOf(app: App, place: Workplace, stamp: Stamp, at: number, base: Tip, work: Work, done: Merged): Step {
   const common = {
     work,
     base: base.commit,
@@ -130,14 +121,9 @@ function stepOf(
     changes: done.changes,
     warnings: [...work.warnings, ...done.warnings],
   };
-  if (done.commits.length === 0) {
-    const twin = sameWork(steps, work);
-    return {
-      ...common,
-      mergeCommit: twin?.mergeCommit ?? done.tip.commit,
-      backupRef: twin?.backupRef ?? null,
-      tag: twin?.tag ?? null,
-    };
+  if (done.ridesOn !== undefined) {
+    const { mergeCommit, backupRef: backup, tag } = done.ridesOn;
+    return { ...common, mergeCommit, backupRef: backup, tag };
   }
   const time = freeTime(place, work.projectId, at);
   return {
@@ -177,16 +163,6 @@ async function takeIn(
   });
   app.log.debug(`took in ${remote}/${branch}`);
   return { commit, tree: result.tree };
-}
-
-/** An earlier step with the very same heads: several rows for one piece of work land once and all record that landing. */
-function sameWork(steps: readonly Step[], work: Work): Step | null {
-  const oids = (of: Work) =>
-    of.heads
-      .map((head) => head.oid)
-      .sort()
-      .join();
-  return steps.find((step) => oids(step.work) === oids(work)) ?? steps.at(-1) ?? null;
 }
 
 function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, time: number): NonNullable<Step["tag"]> {

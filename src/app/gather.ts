@@ -1,8 +1,9 @@
+import { projectName } from "../core/describe.ts";
 import { isTrouble, type Trouble } from "../core/reasons.ts";
 import { chooseTarget } from "../core/target.ts";
 import { type Candidate, unchanged } from "../queue/candidates.ts";
 import { landedMerges } from "../queue/journal.ts";
-import { type Located, locate, nameOf } from "./candidates.ts";
+import { type Located, locate } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Work } from "./plan.ts";
 import { agentsBranches, gatherHeads } from "./sources.ts";
@@ -15,7 +16,8 @@ export type Ready = {
   readonly located: Located;
   readonly visit: Visit;
   readonly work: Work;
-  /** Where the target stands here; empty when there is none. */
+  /** The branch that it goes to, full name, and where that stands here; both empty when there is none. */
+  readonly target: string;
   readonly localTip: string;
   readonly startedAt: number;
 };
@@ -49,10 +51,10 @@ export async function gather(
   let places = limit;
   const look = (candidate: Candidate) => {
     const startedAt = app.now();
-    const name = nameOf(candidate);
+    const name = projectName(candidate.id, candidate.specPath);
     app.progress(`looking at ${name}`);
     const found = prepare(app, visits, active, candidate, startedAt).catch(unusable);
-    found.catch(() => {}); // thrown where it is waited for
+    found.catch(() => {}); // told where it is waited for
     return { candidate, startedAt, name, found };
   };
   const inHand: ReturnType<typeof look>[] = [];
@@ -66,7 +68,10 @@ export async function gather(
     const next = inHand.shift();
     if (next === undefined) break;
     const { candidate, startedAt, name } = next;
-    const found = await next.found;
+    const found = await next.found.catch(async (error) => {
+      await Promise.allSettled(inHand.map((other) => other.found)); // nothing goes on behind the back of who gives up
+      throw error;
+    });
     if (found.result === "settled") continue;
     if (isTrouble(found.result)) {
       if (secondLook) continue; // it failed for another reason and still does
@@ -109,8 +114,9 @@ async function prepare(
     warnings: gathered.warnings,
     earlier: await landedMerges(app.queue, candidate.id, repository),
   };
-  const localTip = localTarget(app, visit.place, located.rule.target);
-  return { result: { candidate, located, visit, work, localTip, startedAt }, repository };
+  const target = localTarget(app, visit.place, located.rule.target);
+  const localTip = visit.place.snapshot.refs.get(target)?.oid ?? "";
+  return { result: { candidate, located, visit, work, target, localTip, startedAt }, repository };
 }
 
 /** What a failure is judged on: where the target stands, and the heads. While none of it moves, nothing has changed. */
@@ -118,7 +124,7 @@ export function judgement(tip: string, work: Work): string {
   return [tip, ...work.heads.map((head) => head.oid)].join(" ");
 }
 
-/** Where the target stands here, for comparing a failure with what has become of it. */
+/** The target's full name; empty when there is none. */
 function localTarget(app: App, place: Workplace, wanted: string): string {
   const { refs } = place.snapshot;
   const prefix = `refs/remotes/${app.config.push.remote}/`;
@@ -128,5 +134,5 @@ function localTarget(app: App, place: Workplace, wanted: string): string {
     remotePrefix: prefix,
     isAgents: agentsBranches(place),
   });
-  return "missing" in chosen ? "" : (refs.get(chosen.target)?.oid ?? "");
+  return "missing" in chosen ? "" : chosen.target;
 }

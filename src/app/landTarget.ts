@@ -7,11 +7,11 @@ import type { PushState } from "../queue/pushes.ts";
 import { ambiguousTargets } from "./ambiguous.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails, landedOf } from "./intent.ts";
-import { land } from "./land.ts";
+import { land, uninterrupted } from "./land.ts";
 import { makePlan, type Plan, type Work } from "./plan.ts";
-import { type PushReport, pushTarget, type TagRef } from "./push.ts";
+import { type PushReport, postpone, pushTarget, type TagRef } from "./push.ts";
 import { type Receiver, readReceiver } from "./receiver.ts";
-import { unreadable } from "./trouble.ts";
+import { refused, unreadable } from "./trouble.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** What came of all the works for one target of one repository. */
@@ -159,7 +159,7 @@ async function landBatch(
     await recordAlready(app.queue, lease, already, withheld, app.now());
     return;
   }
-  const landing = await land(app, place, lease, plan, details);
+  const landing = await land(app, place, lease, plan, details).catch(noRoom);
   if ("intent" in landing) {
     await recordAlready(app.queue, lease, already, withheld, app.now());
     progress.landed.push(...landing.intent.landed);
@@ -167,14 +167,21 @@ async function landBatch(
     progress.receiver = after(plan);
     return;
   }
-  const refused = works.filter((work) => !plan.out.has(work.projectId));
+  const left = works.filter((work) => !plan.out.has(work.projectId));
   progress.landed = progress.landed.filter((one) => !already.includes(one));
-  if (!landing.checkoutRefused || refused.length === 1) {
-    miss(refused, landing.trouble);
+  if (!landing.checkoutRefused || left.length === 1) {
+    miss(left, landing.trouble);
     return;
   }
   // git refused the checkout for a reason that was not foreseen. One by one, so that one project does not starve the others.
-  for (const work of refused) await landBatch(app, visit, [work], details, progress);
+  for (const work of left) {
+    await landBatch(app, visit, [work], details, progress).catch((error) => miss([work], noRoom(error).trouble));
+  }
+}
+
+/** A disk or directory that refused, which says nothing of what has landed before. Throws everything else. */
+function noRoom(error: unknown): { trouble: Trouble; checkoutRefused: false } {
+  return { trouble: refused(error), checkoutRefused: false };
 }
 
 /** Work that is in the target without our doing may have left the checkout behind its branch: brought forward, or the reason why not. */
@@ -182,7 +189,7 @@ async function bringForward(app: App, place: Workplace, receiver: Receiver): Pro
   if (receiver.checkout === null) return null;
   const { path } = receiver.checkout;
   const done = await catchUp(
-    inCheckout(app.git, place),
+    inCheckout(uninterrupted(app.git), place), // half of a checkout would look like somebody's own work
     place.scratch,
     receiver.checkout,
     place.snapshot.sha256,
@@ -228,7 +235,7 @@ export async function pushLanded(app: App, visits: Visits, visit: Visit, owed: O
 
 /**
  * Tries a push that is owed. A remote that has moved on is taken in first (a landing without projects), a bounded number of times;
- * what does not succeed stays owed. Null when it could not even be tried.
+ * what does not succeed stays owed, with the reason and a wait. Null in a dry run.
  */
 export async function pushOwed(
   app: App,
@@ -240,16 +247,19 @@ export async function pushOwed(
   let visit = first;
   let push: PushReport | null = null;
   for (let round = 0; round < pushRounds; round++) {
-    if (visit.lease === null) return push;
-    const receiver = await readReceiver(app, visit.place, target, "auto");
-    if (isTrouble(receiver)) return push;
-    const plan = await makePlan(app, visit.place, receiver, []);
-    if (isTrouble(plan)) return push;
+    const { place, lease } = visit;
+    if (lease === null) return push;
+    const later = (trouble: Trouble) => postpone(app, place, lease, target, trouble, failures);
+    const receiver = await readReceiver(app, place, target, "auto");
+    if (isTrouble(receiver)) return await later(receiver);
+    const plan = await makePlan(app, place, receiver, []);
+    if (isTrouble(plan)) return await later(plan);
     if (plan.tip !== receiver.old) {
-      const landing = await land(app, visit.place, visit.lease, plan, new Map());
-      if (!("intent" in landing)) return push;
+      if (receiver.crowded !== null) return await later(receiver.crowded);
+      const landing = await land(app, place, lease, plan, new Map());
+      if (!("intent" in landing)) return await later(landing.trouble);
     }
-    push = await pushTarget(app, visit.place, visit.lease, receiver, plan.tip, [], failures);
+    push = await pushTarget(app, place, lease, receiver, plan.tip, [], failures);
     if (!push.moved) return push;
     const fresh = await visits.refresh(visit);
     if (isTrouble(fresh)) return push;

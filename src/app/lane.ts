@@ -1,10 +1,10 @@
 /** Where one thing at a time goes on beside the loop that put it there: pushing one repository while the next one lands. */
 export type Lane = {
-  /** Starts `work` for `key` once the one before it has ended; does not wait for its own end. Throws what the one before threw. */
+  /** Starts `work` for `key` once the one before it has ended; does not wait for its own end. */
   enter(key: string, work: () => Promise<void>): Promise<void>;
-  /** Waits until nothing goes on for `key`. Throws what it threw. */
+  /** Waits until nothing goes on for `key`. */
   leave(key: string): Promise<void>;
-  /** Waits until nothing goes on at all. Throws what it threw, once. */
+  /** Waits until nothing goes on at all. Throws the first thing that any of it threw, once. */
   end(): Promise<void>;
 };
 
@@ -14,21 +14,23 @@ export type Lane = {
  */
 export function openLane(): Lane {
   let current: { readonly key: string; readonly done: Promise<void> } | null = null;
-  const end = async () => {
-    const done = current?.done;
-    current = null;
-    await done;
-  };
+  let failure: { readonly error: unknown } | null = null;
   return {
-    end,
     async leave(key) {
-      if (current?.key === key) await end();
+      if (current?.key === key) await current.done;
     },
     async enter(key, work) {
-      await end();
-      const done = work();
-      done.catch(() => {}); // told by the next to wait, which may be a while off
+      await current?.done;
+      const done = work().catch((error: unknown) => {
+        failure ??= { error };
+      });
       current = { key, done };
+    },
+    async end() {
+      await current?.done;
+      const first = failure;
+      failure = null;
+      if (first !== null) throw first.error;
     },
   };
 }

@@ -12,7 +12,7 @@ import type { Chain, Tip } from "./chain.ts";
 import { broughtBack, containment, isReverted, past } from "./contained.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Head } from "./head.ts";
-import type { Already, Work } from "./plan.ts";
+import type { Already, Step, Work } from "./plan.ts";
 import { unreadable } from "./trouble.ts";
 import { untrustedConflict } from "./untrusted.ts";
 
@@ -22,6 +22,8 @@ export type Merged = {
   readonly commits: readonly string[];
   readonly changes: readonly Change[];
   readonly warnings: readonly string[];
+  /** The earlier step that brings all of it, where nothing is left to merge. */
+  readonly ridesOn?: Step;
 };
 
 /** As much of a chain as it takes to do something again. */
@@ -134,10 +136,15 @@ async function addMerge(chain: Chain, work: Work, merged: Merged, head: Head, tr
 async function contained(chain: Chain, work: Work): Promise<Merged | { readonly already: Already } | Trouble> {
   const { app, place, merger, tip } = chain;
   const nothing: Merged = { tip, commits: [], changes: [], warnings: [] };
-  if (chain.steps.length > 0) {
-    const base = await containment(app, place, chain.receiver.base, work, true);
-    if (isTrouble(base)) return base;
-    if (base.landing.length > 0) return nothing; // rides on an earlier step
+  const [first] = chain.steps;
+  if (first !== undefined) {
+    const before = await containment(app, place, first.base, work, true);
+    if (isTrouble(before)) return before;
+    for (const step of before.landing.length === 0 ? [] : chain.steps) {
+      const left = await containment(app, place, step.mergeCommit, work, true);
+      if (isTrouble(left)) return left;
+      if (left.landing.length === 0) return { ...nothing, ridesOn: step };
+    }
   }
   const history = await past(app, place, merger, tip, work);
   if (isTrouble(history)) return history;

@@ -1,4 +1,5 @@
 import { backoff } from "../core/backoff.ts";
+import type { Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { isAncestor } from "../git/ancestry.ts";
 import { git } from "../git/process.ts";
@@ -44,7 +45,7 @@ export async function pushTarget(
     const cut = state === "pending" && app.git.signal.aborted;
     if (cut)
       return { repository, target, remote: remote?.name ?? null, state, detail: "ended by a signal", moved: false };
-    const nth = state === "pushed" || state === "withheld" ? 0 : failures + 1;
+    const nth = state === "pending" || state === "refused" ? failures + 1 : 0;
     const wait =
       state === "refused"
         ? backoff(nth, waits.refused, waits.limit, app.random())
@@ -58,7 +59,7 @@ export async function pushTarget(
     return { repository, target, remote: remote?.name ?? null, state, detail, moved };
   };
   const { state, detail } = receiver.push;
-  if (remote === null) return await settle("pushed", null); // the remote was taken away: nothing is owed any more
+  if (remote === null) return await settle("none", null); // the remote was taken away: nothing is owed any more
   if (state === "withheld" || state === "refused" || state === "pending") return await settle(state, detail);
   app.progress(`pushing to ${remote.name}`);
   const tags = app.config.tag.mode === "push" ? await tagsToPush(app, place, target, newTags) : [];
@@ -84,6 +85,23 @@ export async function pushTarget(
       return await settle("pending", result.detail);
     }
   }
+}
+
+/** A push that could not even be tried: owed as before, with the reason, and later each time. */
+export async function postpone(
+  app: App,
+  place: Workplace,
+  lease: Lease,
+  target: string,
+  trouble: Trouble,
+  failures: number,
+): Promise<PushReport> {
+  const repository = place.snapshot.repository.commonDir;
+  const report = { repository, target, remote: null, state: "pending", detail: trouble.detail, moved: false } as const;
+  if (app.git.signal.aborted) return report;
+  const nextAt = app.now() + backoff(failures + 1, waits.failed, waits.failedLimit, app.random());
+  await recordPush(app.queue, lease, { ...report, failures: failures + 1, nextAt }, app.now());
+  return report;
 }
 
 /**

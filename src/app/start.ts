@@ -26,7 +26,7 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
   const startedAt = world.now();
   // Ids must differ, not be secret; and the system's generator is not loaded for one.
   const runId = ulid(startedAt, Math.random);
-  const work = await findWork(queue, options, startedAt);
+  const work = await findWork(queue, options, startedAt, world.config.push.mode !== "off");
   if (work.idle) {
     if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);
     const later = work.waiting === 0 ? "" : ` (${work.waiting} tried again later)`;

@@ -38,7 +38,8 @@ export async function tick(
   if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
   const deadline = startedAt + app.config.run.maxRuntimeMs;
   const stop = () => app.now() >= deadline || app.git.signal.aborted;
-  removeLeftScratches(startedAt);
+  if (!app.dryRun) removeLeftScratches(startedAt);
+  const pushing = !app.dryRun && app.config.push.mode !== "off";
   const visits = openVisits(app, owner, isAlive, {
     declaredBranches: await declaredBranches(app.queue),
     until: deadline + leaseMargin,
@@ -47,6 +48,7 @@ export async function tick(
   const recovered: Recovered[] = [];
   const pushes: PushReport[] = [];
   const lane = openLane();
+  const moved = new Set<string>();
   try {
     if (!app.dryRun) {
       for (const repository of new Set([...work.intents.map((intent) => intent.repository), ...work.leased])) {
@@ -61,8 +63,8 @@ export async function tick(
       if (stop()) break;
       const [one] = group;
       if (one === undefined) continue;
-      const { visit } = one;
-      await lane.leave(visit.repository.commonDir);
+      const { commonDir } = one.visit.repository;
+      await lane.leave(commonDir);
       const details = new Map(
         group.map(({ candidate, startedAt: begun }) => [
           candidate.id,
@@ -70,12 +72,19 @@ export async function tick(
         ]),
       );
       const works = group.map(({ work: each }) => each);
+      // What landed there a moment ago has moved what the visit knows.
+      const visit = moved.has(commonDir) ? await visits.refresh(one.visit) : one.visit;
+      moved.add(commonDir);
+      if (isTrouble(visit)) {
+        await settleGroup(app, tally, group, outcomeOf(works, visit));
+        continue;
+      }
       const outcome = await landTarget(app, visit, one.located.rule, works, details).catch((error) =>
         error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
-      await lane.enter(visit.repository.commonDir, async () => {
+      await lane.enter(commonDir, async () => {
         const push = outcome.owed === null ? null : await pushLanded(app, visits, visit, outcome.owed).catch(givenUp);
         if (push !== null) pushes.push(push);
         // Or every repository of the tick would keep a process to its end, and the unit's TasksMax counts them.
@@ -85,7 +94,7 @@ export async function tick(
     }
     await lane.end();
     // Read now: what a killed run had landed and recovery recorded is owed too.
-    for (const debt of app.dryRun ? [] : await debts(app.queue)) {
+    for (const debt of pushing ? await debts(app.queue) : []) {
       if (options.only === null && !isDue(debt.nextAt, app.now())) continue;
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
@@ -108,7 +117,7 @@ export async function tick(
   const order = new Map([...work.candidates, ...work.secondLooks].map(({ id }, index) => [id, index]));
   tally.results.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));
   const total = summary(tally.results);
-  if (tally.results.length === 0) app.log.info("No projects pending merge");
+  if (tally.results.length === 0 && !stop()) app.log.info("No projects pending merge");
   else app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
   if (!app.dryRun) {
     const merged = total.merged + total.alreadyMerged;
@@ -123,11 +132,12 @@ function givenUp(error: unknown): null {
   return null;
 }
 
-/** The ready ones in groups that land together: one repository, one target. In the order of the first of each. */
+/** The ready ones in groups that land together: one repository, one target, one way. In the order of the first of each. */
 function byTarget(ready: readonly Ready[]): Ready[][] {
   const groups = new Map<string, Ready[]>();
   for (const one of ready) {
-    const key = JSON.stringify([one.visit.repository.commonDir, one.located.rule.target, one.located.rule.push]);
+    const { rule } = one.located;
+    const key = JSON.stringify([one.visit.repository.commonDir, one.target || rule.target, rule.push, rule.trust]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
     else group.push(one);

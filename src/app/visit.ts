@@ -26,12 +26,13 @@ export type Visit = {
 
 export type Visits = {
   /**
-   * The visit of this repository, begun now if it is the first time; a Trouble when it cannot be worked on. `trusted` is left out by
-   * who comes to recover or to push; the first who comes to land decides.
+   * The visit of this repository, begun now if it is the first time; a Trouble when it cannot be worked on. `trusted` visits share lease
+   * and refs with the other kind, and have a scratch of their own, in which the repository's own filters and drivers may run.
    */
   to(repository: Repository, trusted?: boolean): Promise<Visit | Trouble>;
-  /** The same repository read again, after something moved in it. */
+  /** The same visit with the repository read again, after something moved in it. */
   refresh(visit: Visit): Promise<Visit | Trouble>;
+  /** One for each repository. */
   all(): readonly Visit[];
   /** Gives all leases back and removes what was temporary. */
   end(): Promise<void>;
@@ -51,9 +52,9 @@ export function openVisits(
   },
 ): Visits {
   const visits = new Map<string, Visit | Trouble>();
-  const unasked = new Set<string>();
+  const trusting = new Map<string, Visit>();
 
-  async function begin(repository: Repository, trusted: boolean): Promise<Visit | Trouble> {
+  async function begin(repository: Repository): Promise<Visit | Trouble> {
     let lease: Lease | null = null;
     const dead = new Set<string>();
     if (!app.dryRun) {
@@ -63,92 +64,109 @@ export function openVisits(
       lease = result.lease;
       if (result.dead !== null) dead.add(result.dead);
     }
+    try {
+      return await look(repository, lease, dead);
+    } catch (error) {
+      await giveBack(lease, dead);
+      throw error;
+    }
+  }
+
+  /** A lease that a dead run held stays with us until all it left is seen to: when we are gone, the next run looks again. */
+  async function giveBack(lease: Lease | null, dead: ReadonlySet<string>): Promise<void> {
+    if (lease !== null && dead.size === 0) await releaseLeases(app.queue, [lease]);
+  }
+
+  async function look(repository: Repository, lease: Lease | null, dead: Set<string>): Promise<Visit | Trouble> {
+    const leave = async (trouble: Trouble, place: Workplace | null = null) => {
+      if (place !== null) await closeWorkplace(place);
+      await giveBack(lease, dead);
+      return trouble;
+    };
     // Read under the lease: what another run had in hand a moment ago may be done by now.
     const left = lease === null ? [] : await openIntents(app.queue, repository.commonDir);
     for (const intent of left) dead.add(intent.runId);
     const [orphan] = await endOrphans(dead);
     if (orphan !== undefined) {
-      if (lease !== null) await releaseLeases(app.queue, [lease]);
-      return held("repository_busy", `process ${orphan}, which a killed run has left, does not end.`);
+      return await leave(held("repository_busy", `process ${orphan}, which a killed run has left, does not end.`));
     }
-    const recovering = left.some((intent) => intent.trusted);
-    const place = await openWorkplace(app, repository, given.declaredBranches, trusted || recovering);
-    if ("transcript" in place) {
-      if (lease !== null) await releaseLeases(app.queue, [lease]);
-      return unreadable(repository.topLevel ?? repository.commonDir, place);
-    }
+    const place = await openWorkplace(app, repository, given.declaredBranches);
+    if ("transcript" in place) return await leave(unreadable(repository.topLevel ?? repository.commonDir, place));
+    const visit = { repository, place, lease, recovered: [] };
     if (place.snapshot.refStorage !== "files") {
-      await close({ repository, place, lease, recovered: [] });
-      return failed(
-        "not_a_repository",
-        `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${visible(place.snapshot.refStorage)} format, which this version does not read: git refs migrate --ref-format=files.`,
-      );
+      const format = visible(place.snapshot.refStorage);
+      const said = `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${format} format, which this version does not read: git refs migrate --ref-format=files.`;
+      return await leave(failed("not_a_repository", said), place);
     }
-    if (dead.size === 0 || lease === null) return { repository, place, lease, recovered: [] };
+    if (dead.size === 0 || lease === null) return visit;
     app.progress(`recovering ${repository.topLevel ?? repository.commonDir}`);
     const deaf = { ...app, git: uninterrupted(app.git) };
-    const recovered = (await clearLocks(app, place, left, dead)) ?? (await recover(deaf, place, lease, left));
+    const own = left.some((intent) => intent.trusted) ? trust(visit).place : place;
+    const recovered = (await clearLocks(app, own, left, dead)) ?? (await recover(deaf, own, lease, left));
     if (isTrouble(recovered)) {
-      await close({ repository, place, lease, recovered: [] });
-      return recovered;
+      forget(repository);
+      return await leave(recovered, place);
     }
-    return await reread({ repository, place, lease, recovered }, trusted); // the plan starts from what recovery left
+    const read = await reread({ ...visit, recovered }); // the plan starts from what recovery left
+    return isTrouble(read) ? await leave(read, place) : read;
   }
 
-  async function reread(visit: Visit, trusted = visit.place.trusted): Promise<Visit | Trouble> {
-    const { repository } = visit;
-    await closeWorkplace(visit.place);
-    const place = await openWorkplace(app, repository, given.declaredBranches, trusted);
-    if (!("transcript" in place)) return { ...visit, place };
-    if (visit.lease !== null) await releaseLeases(app.queue, [visit.lease]);
-    return unreadable(repository.topLevel ?? repository.commonDir, place);
+  /** The same repository for those whose rule trusts it. */
+  function trust(visit: Visit): Visit {
+    const { commonDir } = visit.repository;
+    const known = trusting.get(commonDir);
+    if (known !== undefined) return known;
+    const scratch = makeScratch(visit.place.snapshot, true);
+    const made = { ...visit, place: { ...visit.place, scratch, trusted: true, borrowed: false } };
+    trusting.set(commonDir, made);
+    return made;
   }
 
-  async function close(...over: readonly Visit[]): Promise<void> {
-    await Promise.all(over.map(({ place }) => closeWorkplace(place)));
-    await releaseLeases(
-      app.queue,
-      over.flatMap(({ lease }) => lease ?? []),
-    );
+  function forget({ commonDir }: Repository): void {
+    const other = trusting.get(commonDir);
+    if (other !== undefined) removeScratch(other.place.scratch);
+    trusting.delete(commonDir);
+  }
+
+  /** Keeps the scratch: what the agents' clones and the remote have brought is still to land. */
+  async function reread(visit: Visit): Promise<Visit | Trouble> {
+    const { repository, place } = visit;
+    const snapshot = await readSnapshot(app.git, repository);
+    if ("transcript" in snapshot) return unreadable(repository.topLevel ?? repository.commonDir, snapshot);
+    return { ...visit, place: { ...place, snapshot } };
   }
 
   const all = () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit));
-
-  async function reach(repository: Repository, trusted: boolean | undefined): Promise<Visit | Trouble> {
-    const { commonDir } = repository;
-    const known = visits.get(commonDir);
-    if (known === undefined && trusted === undefined) unasked.add(commonDir);
-    const first = trusted !== undefined && unasked.delete(commonDir);
-    if (known !== undefined && (isTrouble(known) || !first || !trusted)) return known;
-    const visit = known === undefined ? await begin(repository, trusted ?? false) : await reread(known, true);
-    visits.set(commonDir, visit);
-    return visit;
-  }
-
   const reached = new Map<string, Promise<Visit | Trouble>>();
 
   return {
     all,
-    async to(repository, trusted) {
+    async to(repository, trusted = false) {
       const { commonDir } = repository;
       // Of several who come at once the first takes the lease; the others are given the same visit.
-      const before = reached.get(commonDir) ?? Promise.resolve(null);
-      const mine = before.catch(() => null).then(() => reach(repository, trusted));
-      reached.set(commonDir, mine);
-      return await mine;
+      const first = reached.get(commonDir) ?? begin(repository);
+      reached.set(commonDir, first);
+      const begun = await first;
+      const visit = visits.get(commonDir) ?? begun;
+      visits.set(commonDir, visit);
+      return trusted && !isTrouble(visit) ? trust(visit) : visit;
     },
     async refresh(visit) {
-      const current = visits.get(visit.repository.commonDir);
-      const again =
-        current === undefined || isTrouble(current)
-          ? held("repository_busy", "the visit is over.")
-          : await reread(current);
-      visits.set(visit.repository.commonDir, again);
+      const { commonDir } = visit.repository;
+      const again = await reread(visit);
+      if (isTrouble(again)) return again;
+      if (again.place.trusted) trusting.set(commonDir, again);
+      else visits.set(commonDir, again);
       return again;
     },
     async end() {
-      await close(...all());
+      await Promise.allSettled([...all(), ...trusting.values()].map(({ place }) => closeWorkplace(place)));
+      await releaseLeases(
+        app.queue,
+        all().flatMap(({ lease }) => lease ?? []),
+      );
       visits.clear();
+      trusting.clear();
     },
   };
 }
@@ -157,15 +175,14 @@ async function openWorkplace(
   app: App,
   repository: Repository,
   declaredBranches: ReadonlySet<string>,
-  trusted: boolean,
 ): Promise<Workplace | GitResult> {
   const snapshot = await readSnapshot(app.git, repository);
   if ("transcript" in snapshot) return snapshot;
-  const scratch = makeScratch(snapshot, trusted);
+  const scratch = makeScratch(snapshot, false);
   return {
     snapshot,
     scratch,
-    trusted,
+    trusted: false,
     refs: openRefs(
       uninterrupted(app.git),
       { gitDir: join(scratch.gitDir, "refs-of"), commonDir: repository.commonDir, places: placesOf(snapshot) },

@@ -24,9 +24,9 @@ export function isDue(at: number | null, now: number): boolean {
 
 /**
  * Everything that a tick might do, from the database alone. `idle` when there is nothing: such a tick starts no git process, and loads
- * none of the code that does. `startedAt` is unix milliseconds.
+ * none of the code that does. `startedAt` is unix milliseconds; `pushing` is false where the configuration says never to push.
  */
-export async function findWork(queue: Queue, options: TickOptions, startedAt: number) {
+export async function findWork(queue: Queue, options: TickOptions, startedAt: number, pushing: boolean) {
   const found = await findCandidates(queue, startedAt);
   const wanted = (candidate: Candidate) =>
     options.only === null ? isDue(candidate.known?.nextAttemptAt ?? null, startedAt) : options.only.has(candidate.id);
@@ -36,7 +36,9 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
     (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
   );
   const intents = await openIntents(queue);
-  const due = (await debts(queue)).filter((debt) => options.only !== null || isDue(debt.nextAt, startedAt));
+  const due = (pushing ? await debts(queue) : []).filter(
+    (debt) => options.only !== null || isDue(debt.nextAt, startedAt),
+  );
   // Another run is at work there, or was killed: then its lock files and processes may be left, even without an open landing.
   const leased = await leasedRepositories(queue);
   return {

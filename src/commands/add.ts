@@ -70,10 +70,10 @@ export default command({
           source: worktree !== null ? { worktree } : args.branch !== undefined ? { branch: args.branch } : null,
         });
         if (json) {
-          context.printJson({ id, name: projectName(specPath), specPath, projectPath });
+          context.printJson({ id, name: projectName(id, specPath), specPath, projectPath });
           return;
         }
-        context.print(`Added project ${id}: ${visible(projectName(specPath))}`);
+        context.print(`Added project ${id}: ${visible(projectName(id, specPath))}`);
         const { source } = await context.database();
         context.note(
           `It lands at the next run, or now: orchestrator-merge run --only ${id}${source === "--db" ? ` ${dbFlag(queue.location)}` : ""}`,

@@ -22,6 +22,7 @@ export default command({
   args: { keep: flag("leave the sandbox there to look at") },
   examples: [
     ["demo", "See it work, without touching anything of yours."],
+    ["demo --json", "The document of its run alone."],
     ["demo --keep", "The same, and look around in the sandbox afterwards."],
   ],
   async run(context) {
@@ -40,10 +41,11 @@ export default command({
       count: { processes: 0 },
     };
     const sandbox = await makeSandbox(git);
-    const names = sandbox.projects.map(({ specPath }) => projectName(specPath));
+    const names = sandbox.projects.map(({ specPath }, index) => projectName(index + 1, specPath));
     const width = Math.max(...names.map((name) => name.length));
     const listed = sandbox.projects.map(({ about }, index) => `  ${(names[index] ?? "").padEnd(width)}  ${about}`);
-    context.print(["A project with a bare remote, and five finished projects of its agents:", ...listed].join("\n"));
+    if (!context.json)
+      context.print(["A project with a bare remote, and five finished projects of its agents:", ...listed].join("\n"));
     try {
       const location = join(sandbox.dir, "task_queue.db");
       const now = context.now().getTime();
@@ -56,7 +58,11 @@ export default command({
       await queue.close();
       const env = { ...context.env, ORCHESTRATOR_MERGE_DB: location, ORCHESTRATOR_MERGE_CONFIG: "" };
       const host: Host = { ...context, env, stdout: process.stdout, stderr: process.stderr };
-      const commands = [import("./run.ts"), import("./status.ts"), import("./stats.ts")];
+      if (context.json) {
+        const { default: run } = await import("./run.ts");
+        await run.execute(["--quiet", "--json"], host, { json: true, verbose: false, printed: false });
+      }
+      const commands = context.json ? [] : [import("./run.ts"), import("./status.ts"), import("./stats.ts")];
       for (const { default: called } of await Promise.all(commands)) {
         if (called.name === "status") {
           say("\n$ git -C origin.git log --graph --oneline --decorate main");

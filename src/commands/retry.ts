@@ -59,9 +59,7 @@ export default command({
         context.print("Nothing has failed.");
         return;
       }
-      const names = waiting.map(
-        ({ id, specPath }) => `  ${id} ${visible(specPath === null ? "" : projectName(specPath))}`,
-      );
+      const names = waiting.map(({ id, specPath }) => `  ${id} ${visible(projectName(id, specPath))}`);
       context.print([`${count(waiting.length, "project")} back in line:`, ...names].join("\n"));
       context.note(
         `They are tried at the next run, or now: orchestrator-merge run --only ${waiting.map(({ id }) => id).join(",")}${where}`,

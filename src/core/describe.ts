@@ -95,7 +95,7 @@ export function count(n: number, one: string, many = `${one}s`): string {
   return `${String(n).replace(/\B(?=(\d{3})+$)/g, ",")} ${n === 1 ? one : many}`;
 }
 
-/** The name of a project: the stem of its spec file, as it is. Show it through `visible`. */
-export function projectName(specPath: string): string {
-  return posix.parse(specPath).name;
+/** The name of a project: the stem of its spec file, as it is, or its number when its row names no spec. Show it through `visible`. */
+export function projectName(id: number, specPath: string | null): string {
+  return specPath === null ? `project ${id}` : posix.parse(specPath).name;
 }

@@ -118,7 +118,7 @@ export function standIn(scratch: Scratch, head: string, indexDir: string): strin
 
 export function removeScratch(scratch: Scratch): void {
   const root = join(scratch.gitDir, "..");
-  chmodSync(root, 0o700);
+  if (existsSync(root)) chmodSync(root, 0o700);
   rmSync(root, { recursive: true, force: true });
 }
 

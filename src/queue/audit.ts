@@ -60,7 +60,7 @@ export async function readMergedRows(queue: Queue, since: number | null): Promis
     const id = requiredInteger(row, "id");
     return {
       id,
-      name: specPath === null ? `project ${id}` : projectName(specPath),
+      name: projectName(id, specPath),
       projectPath: text(row, "project_path"),
       tags: strings.parse(JSON.parse(requiredText(row, "tags"))),
       landing: text(row, "attempt_id") === null ? null : landingOf(row),

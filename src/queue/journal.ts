@@ -177,9 +177,11 @@ export async function openIntents(queue: Queue, repository: string | null = null
   });
 }
 
+const stillSays = "SELECT 1 FROM project_queue WHERE id = ? AND merged_status IS ?";
+
 /**
- * Writes down projects that failed or are held. merged_status is touched only where the row still says what it said when it was
- * read: another value there is somebody's wish, and it wins.
+ * Writes down projects that failed or are held, where the row still says what it said when it was read: another value there is
+ * somebody's wish, or the landing of another run, and it wins.
  */
 export async function recordMisses(queue: Queue, runId: string, misses: readonly Miss[], now: number): Promise<void> {
   if (misses.length === 0) return;
@@ -198,7 +200,7 @@ export async function recordMisses(queue: Queue, runId: string, misses: readonly
           ],
         );
         if (changed === 0) continue;
-      }
+      } else if ((await tx.all(stillSays, [miss.projectId, miss.mergedStatus])).length === 0) continue;
       await tx.run(
         `INSERT INTO merge_project (project_id, generation, recorded_status, state, reason, detail, since, judged_on, failures,
            next_attempt_at, roles_json, attempt_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)

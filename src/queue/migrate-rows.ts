@@ -140,7 +140,7 @@ async function waitingRows(all: All, columns: Columns): Promise<WaitingRow[]> {
       if (id === null) continue;
       found.push({
         id,
-        name: projectName(text(row, "spec_path") ?? ""),
+        name: projectName(id, text(row, "spec_path")),
         completedAt: parseCompletion(value(row, "completed_at")),
         status: text(row, "status"),
         mergedStatus: text(row, "merged_status"),

@@ -11,7 +11,7 @@ import { parseCompletion } from "./times.ts";
 export type Project = {
   readonly id: number;
   readonly name: string;
-  readonly specPath: string;
+  readonly specPath: string | null;
   readonly projectPath: string | null;
   readonly status: string | null;
   readonly standing: Standing;
@@ -107,7 +107,7 @@ const projectSql = (queue: Queue, marks: string): string => `
 function projectOf(row: Row, id: number, tags: readonly string[]): Project {
   const state = rowState(row);
   const { standing, remembered, again } = standingOf(state, memoryOf(row));
-  const specPath = text(row, "spec_path") ?? "";
+  const specPath = text(row, "spec_path");
   const told = remembered
     ? { reason: text(row, "p_reason"), detail: text(row, "p_detail") }
     : { reason: null, detail: null };
@@ -115,7 +115,7 @@ function projectOf(row: Row, id: number, tags: readonly string[]): Project {
   const landed = standing === "merged" || standing === "rolled_back" || standing === "not_completed";
   return {
     id,
-    name: projectName(specPath),
+    name: projectName(id, specPath),
     specPath,
     projectPath: text(row, "project_path"),
     status: state.status,

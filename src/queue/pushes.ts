@@ -43,7 +43,10 @@ export async function owedTags(queue: Queue, repository: string, target: string)
 export async function recordPush(queue: Queue, lease: Lease, debt: Debt, now: number): Promise<void> {
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
-    await writePush(tx, debt.repository, debt.target, debt, now);
+    // Where there is no remote any more there is no debt either.
+    if (debt.state === "none") {
+      await tx.run("DELETE FROM merge_push WHERE repository = ? AND target = ?", [debt.repository, debt.target]);
+    } else await writePush(tx, debt.repository, debt.target, debt, now);
     await tx.run(
       "UPDATE merge_attempt SET push = ? WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')",
       [debt.state, debt.repository, debt.target],

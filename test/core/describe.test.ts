@@ -84,5 +84,5 @@ test.each([
   ["/specs/two\nlines.md", "two\nlines"],
   ["", ""],
 ])("the name of %j is %j", (path, name) => {
-  expect(projectName(path)).toBe(name);
+  expect(projectName(1, path)).toBe(name);
 });
