@@ -112,6 +112,7 @@ export async function tick(
   for (const push of pushes) {
     const what = `${visible(shortName(push.target))} in ${visible(push.repository)}`;
     if (push.state === "pushed") app.log.info(`Pushed ${what} to ${push.remote}`);
+    else if (push.state === "none") app.log.info(`Nothing is owed for ${what} any more: it has no remote`);
     else app.log.warn(`Push of ${what} is ${push.state}: ${push.detail}`);
   }
   const order = new Map([...work.candidates, ...work.secondLooks].map(({ id }, index) => [id, index]));
