@@ -6,7 +6,7 @@ import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { listPaths } from "../git/dirty.ts";
 import { type Merger, openMerger } from "../git/merge.ts";
-import { type Stamp, writeCommit, writeTag } from "../git/objects.ts";
+import { type Stamp, tagBody, writeCommit, writeTag } from "../git/objects.ts";
 import { type Change, copyAttributes, type Differ, openDiffer } from "../git/trees.ts";
 import type { App, Workplace } from "./context.ts";
 import { type Merged, mergeProject } from "./mergeProject.ts";
@@ -169,7 +169,8 @@ function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, tim
   const name = tagName(time, work.projectId);
   const roles = work.heads.map((head) => head.role);
   const message = tagMessage({ name: work.name, projectId: work.projectId, attemptId: work.attemptId, roles });
-  return { name, oid: writeTag(place.scratch.objects, place.snapshot.sha256, { name, commit, stamp, message }) };
+  const body = tagBody({ name, commit, stamp, message });
+  return { name, oid: writeTag(place.scratch.objects, place.snapshot.sha256, body), body };
 }
 
 /** The time that a project's refs are named after: now, or the next second when it has landed in this one already. */

@@ -28,7 +28,7 @@ export function intentOf(app: App, place: Workplace, plan: Plan, details: Landed
     refs: {
       backups: own.map((step) => ({ ref: step.backupRef ?? "", oid: step.base })),
       tags: own.flatMap((step) =>
-        step.tag === null ? [] : [{ ref: `refs/tags/${step.tag.name}`, oid: step.tag.oid }],
+        step.tag === null ? [] : [{ ref: `refs/tags/${step.tag.name}`, oid: step.tag.oid, body: step.tag.body }],
       ),
       proofs: [
         ...own.flatMap((step) => proofs(step)),

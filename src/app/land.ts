@@ -1,15 +1,20 @@
 import { join } from "node:path";
 import { visible } from "../core/describe.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { shortName } from "../core/target.ts";
 import { isAncestor } from "../git/ancestry.ts";
 import { fastForward, pathsRefused } from "../git/checkout.ts";
+import type { LookedAt } from "../git/dirty.ts";
+import { locksOfCheckout, locksOfRefs, removeStaleLocks } from "../git/locks.ts";
 import { type GitContext, type GitResult, git as runGit } from "../git/process.ts";
 import { publish } from "../git/publish.ts";
 import type { RefChange, RefSession } from "../git/refs.ts";
 import { lastWords } from "../git/remote.ts";
 import { pendingPrefix } from "../git/snapshot.ts";
+import { listWorktrees } from "../git/worktrees.ts";
 import { abandon, type Intent, intend, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
+import { placesOf } from "./clearLocks.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
@@ -69,6 +74,11 @@ export async function land(
     const none = made !== null && undo(intent, made).length === 0;
     return none ? await giveUp(refsMoved(first)) : leaveOpen(refsMoved(first));
   }
+  if (checkedOutAt(place, intent.target) !== intent.checkout) {
+    const moved = `${visible(shortName(intent.target))} was checked out, or left, while the landing was prepared.`;
+    const trouble = held("repository_busy", moved, { transient: true });
+    return (await refs.transact(undo(intent))) === null ? await giveUp(trouble) : leaveOpen(trouble);
+  }
   if (receiver.checkout !== null) {
     app.progress(`bringing ${receiver.checkout.path} forward`);
     const refusal = await fastForward(git, receiver.checkout, plan.tip);
@@ -95,13 +105,30 @@ export async function land(
             );
       return (await refs.transact(undo(intent))) === null ? await giveUp(trouble, true) : leaveOpen(trouble);
     }
+    if (refusal?.code === null) clearCheckoutLocks(place, intent, receiver.checkout);
   }
   return await conclude();
+}
+
+/** What a fast-forward that was killed when its work was done has left behind. */
+function clearCheckoutLocks(place: Workplace, intent: Intent, tree: LookedAt): void {
+  const { repository } = place.snapshot;
+  const locks = [...locksOfRefs(repository.commonDir, [intent.target]), ...locksOfCheckout(tree.gitDir)];
+  removeStaleLocks(locks, intent.createdAt, placesOf(place.snapshot));
 }
 
 /** The same, deaf to signals: what is half done is worse than a second more. */
 export function uninterrupted(context: GitContext): GitContext {
   return { ...context, signal: new AbortController().signal };
+}
+
+/**
+ * Where a branch is checked out at this moment, by the administrative files of the worktrees. A fast-forward runs on whatever is checked
+ * out, and a ref that moves under a checkout leaves its files behind: looked at once more just before.
+ */
+function checkedOutAt({ snapshot }: Workplace, branch: string): string | null {
+  const trees = listWorktrees(snapshot.repository, snapshot.bare);
+  return trees.find((tree) => tree.present && tree.branch === branch)?.path ?? null;
 }
 
 /** T1: nothing moves yet; the way back and the mark of what is going on are set, if everything is as it was planned. */

@@ -31,7 +31,7 @@ export type Step = {
   /** All merge commits made for it, one a head; none when it lands together with an earlier step (same work). */
   readonly commits: readonly string[];
   readonly backupRef: string | null;
-  readonly tag: { readonly name: string; readonly oid: string } | null;
+  readonly tag: { readonly name: string; readonly oid: string; readonly body: string } | null;
   /** What it changes, from `base` on. */
   readonly changes: readonly Change[];
   readonly warnings: readonly string[];

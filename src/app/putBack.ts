@@ -5,7 +5,7 @@ import { held, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { type LookedAt, listPaths } from "../git/dirty.ts";
 import { lastWords } from "../git/remote.ts";
-import { putCheckoutBack, type Standards, stagedOtherwise } from "../git/repair.ts";
+import { putCheckoutBack, type Standards, stagedOtherwise, switchFiles } from "../git/repair.ts";
 import { type Change, copyAttributes, openDiffer } from "../git/trees.ts";
 import type { Intent } from "../queue/journal.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
@@ -34,8 +34,10 @@ export async function settleCheckout(
 }
 
 /**
- * Takes out of a checkout that is another by now what a fast-forward has written there: only files whose entry in the index is still the
- * old one, and whose content git was writing, are put back; all else is the user's. Null when done.
+ * Takes out of a checkout that is another by now (it stands at `tree.head`) what a fast-forward has written there. Where that had got as
+ * far as the index, git brings files and index from the tip to where the checkout stands, as for a switch of branches, or refuses. Else
+ * only files whose entry in the index is still the old one, and whose content git was writing, are put back; all else is the user's. Null
+ * when done.
  */
 export async function putBackWhatIsOurs(
   app: App,
@@ -45,7 +47,12 @@ export async function putBackWhatIsOurs(
 ): Promise<Trouble | null> {
   const changes = await changesOf(app, place, intent);
   if (changes === null) return stuck(intent, "git could not compare the two commits");
-  return await putBack(app, place, intent, tree, changes, false);
+  const context = inCheckout(app.git, place);
+  const notNew = await stagedOtherwise(context, tree, intent.tip, changes);
+  if (!Array.isArray(notNew)) return stuck(intent, `its index could not be read (${lastWords(notNew)})`);
+  if (notNew.length > 0) return await putBack(app, place, intent, tree, changes, false);
+  await switchFiles(context, tree, intent.tip, changes);
+  return null;
 }
 
 async function putBack(

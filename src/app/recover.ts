@@ -1,9 +1,12 @@
+import { join } from "node:path";
 import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { fastForward } from "../git/checkout.ts";
 import type { LookedAt } from "../git/dirty.ts";
+import { writeTag } from "../git/objects.ts";
+import { publish } from "../git/publish.ts";
 import { lastWords } from "../git/remote.ts";
-import { pendingPrefix } from "../git/snapshot.ts";
+import { headOf, pendingPrefix } from "../git/snapshot.ts";
 import { abandon, type Intent, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
@@ -65,6 +68,7 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
   const there =
     target !== null && (target === intent.tip || (await arrived(app.git, gitDir, intent.target, intent.tip)));
   const close = async (found: Finding): Promise<Finding | Trouble> => {
+    if (!(await restoreTags(app, place, intent, refs))) return stuck(intent, "its tags could not be written");
     // A transaction of several refs is not all or nothing for one who is killed in it: what there is already stays.
     const trouble = await finishRefs(app.git, place.refs, gitDir, intent, refs);
     if (trouble !== null) return trouble;
@@ -96,11 +100,27 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
   }
   // Somebody committed, or switched branches, before we came: what git had half written for us goes, and the landing starts over.
   const was = place.snapshot.worktrees.find((tree) => tree.present && tree.path === intent.checkout);
-  if (was !== undefined) {
-    const put = await putBackWhatIsOurs(app, place, intent, { ...was, head: intent.base });
+  const head = was === undefined ? null : headOf(place.snapshot, was);
+  if (was !== undefined && head !== null) {
+    const put = await putBackWhatIsOurs(app, place, intent, { ...was, head });
     if (put !== null) return put;
   }
   return await takeBack("overtaken");
+}
+
+/** Writes the tags that have no ref yet once more: nothing pointed at them, and a `git prune` may have come by. */
+async function restoreTags(
+  app: App,
+  place: Workplace,
+  intent: Intent,
+  there: ReadonlyMap<string, string>,
+): Promise<boolean> {
+  const missing = intent.refs.tags.filter(({ ref, oid }) => there.get(ref) !== oid);
+  if (missing.length === 0) return true;
+  for (const { body } of missing) writeTag(place.scratch.objects, place.snapshot.sha256, body);
+  const objects = join(place.snapshot.repository.commonDir, "objects");
+  const want = { tips: missing.map(({ oid }) => oid), have: [intent.tip], borrowed: false };
+  return (await publish(app.git, place.scratch, objects, want)) === null;
 }
 
 /**

@@ -51,8 +51,9 @@ export async function tick(
   const moved = new Set<string>();
   try {
     if (!app.dryRun) {
-      for (const repository of new Set([...work.intents.map((intent) => intent.repository), ...work.leased])) {
-        recovered.push(...(await recoverRepository(app, visits, repository)));
+      const begun = new Set(work.intents.map((intent) => intent.repository));
+      for (const repository of new Set([...begun, ...work.leased])) {
+        recovered.push(...(await recoverRepository(app, visits, repository, begun.has(repository))));
       }
     }
     const active = await activeDirectories(app.queue);
@@ -146,10 +147,16 @@ function byTarget(ready: readonly Ready[]): Ready[][] {
   return [...groups.values()];
 }
 
-async function recoverRepository(app: App, visits: Visits, path: string): Promise<readonly Recovered[]> {
+async function recoverRepository(
+  app: App,
+  visits: Visits,
+  path: string,
+  begun: boolean,
+): Promise<readonly Recovered[]> {
   const repository = locateRepository(path);
   if (repository === null) {
-    app.log.error(`${visible(path)} is gone, with a landing that a killed run had begun in it.`);
+    await visits.forget(path);
+    if (begun) app.log.error(`${visible(path)} is gone, with a landing that a killed run had begun in it.`);
     return [];
   }
   const visit = await visits.to(repository);

@@ -34,6 +34,8 @@ export type Visits = {
   refresh(visit: Visit): Promise<Visit | Trouble>;
   /** One for each repository. */
   all(): readonly Visit[];
+  /** Lets go of a repository that is not there any more, if a dead run held it. */
+  forget(commonDir: string): Promise<void>;
   /** Gives all leases back and removes what was temporary. */
   end(): Promise<void>;
 };
@@ -158,6 +160,10 @@ export function openVisits(
       if (again.place.trusted) trusting.set(commonDir, again);
       else visits.set(commonDir, again);
       return again;
+    },
+    async forget(commonDir) {
+      const result = await takeLease(app.queue, commonDir, owner, { now: app.now(), until: given.until }, isAlive);
+      if ("lease" in result) await releaseLeases(app.queue, [result.lease]);
     },
     async end() {
       await Promise.allSettled([...all(), ...trusting.values()].map(({ place }) => closeWorkplace(place)));

@@ -27,12 +27,8 @@ export function writeCommit(
   return writeObject(objects, sha256, "commit", lines.join("\n"));
 }
 
-/** Writes an annotated tag on a commit and gives its id. Format as `git mktag` demands it. */
-export function writeTag(
-  objects: string,
-  sha256: boolean,
-  tag: { name: string; commit: string; stamp: Stamp; message: string },
-): string {
+/** The content of an annotated tag on a commit. Format as `git mktag` demands it. */
+export function tagBody(tag: { name: string; commit: string; stamp: Stamp; message: string }): string {
   const lines = [
     `object ${tag.commit}`,
     "type commit",
@@ -41,7 +37,12 @@ export function writeTag(
     "",
     tag.message,
   ];
-  return writeObject(objects, sha256, "tag", lines.join("\n"));
+  return lines.join("\n");
+}
+
+/** Writes such a content as a tag object and gives its id. */
+export function writeTag(objects: string, sha256: boolean, body: string): string {
+  return writeObject(objects, sha256, "tag", body);
 }
 
 function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", body: string): string {

@@ -7,10 +7,15 @@ import { runMarker } from "./environment.ts";
 
 /** When a process started, in clock ticks since boot (field 22 of its stat); null when there is none of that number. */
 export function processStart(pid: number): string | null {
+  return statOf(pid)?.start ?? null;
+}
+
+function statOf(pid: number): { state: string; start: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The name in parentheses may hold anything, so count from the last one: field 3 follows it.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0] ?? "", start: fields[19] ?? "" };
   } catch {
     return null;
   }
@@ -27,9 +32,19 @@ export function self(): { host: string; bootId: string; pid: number; pidStart: s
   return { host: hostname(), bootId, pid: process.pid, pidStart: processStart(process.pid) ?? "" };
 }
 
-/** The process of that number that started then still runs. */
+/**
+ * Whether the process of that number that started then still runs. Only what is proved dead is dead: a process that proc(5) hides from us
+ * (hidepid) is asked for by signal 0. A zombie is dead, though it keeps its number until somebody collects it.
+ */
 export function isAlive(pid: number, pidStart: string): boolean {
-  return processStart(pid) === pidStart && pidStart !== "";
+  const stat = statOf(pid);
+  if (stat !== null) return !"ZX".includes(stat.state) && (pidStart === "" || stat.start === pidStart);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
 }
 
 /** How long a killed process may take to be gone: one that waits for a disk that does not answer cannot be killed. Milliseconds. */

@@ -83,6 +83,29 @@ export async function stagedOtherwise(
   return changes.filter((change) => differing.has(change.path));
 }
 
+/**
+ * Brings index and files from `tip` to the commit that a working tree stands on, keeping what differs from `tip` in either: git's own
+ * two-way merge (git-read-tree(1), "Two Tree Merge"). It refuses as a whole where that cannot be, and overwrites an ignored file where
+ * one is to come, which is looked for here first. Whether it was done.
+ */
+export async function switchFiles(
+  context: GitContext,
+  tree: LookedAt,
+  tip: string,
+  changes: readonly Change[],
+): Promise<boolean> {
+  const inTheWay = ({ newMode, path }: Change) => {
+    const found = newMode === "000000" ? contentAt(tree.path, path) : null;
+    return found !== null && found !== "directory";
+  };
+  if (changes.some(inTheWay)) return false;
+  const run = (args: string[]) =>
+    git(context, { gitDir: tree.gitDir, workTree: tree.path, cwd: tree.path, args, env: { GIT_OPTIONAL_LOCKS: "1" } });
+  // It takes a file whose times alone have changed for an edited one.
+  await run(["update-index", "-q", "--refresh"]);
+  return (await run(["read-tree", "-m", "-u", tip, tree.head])).code === 0;
+}
+
 type Content = { readonly content: Buffer; readonly mode: string };
 
 /** Whose a file on disk is: the old version, something that git was writing, or the user's. */

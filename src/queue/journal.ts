@@ -45,7 +45,8 @@ export type Intent = {
 /** The refs that the second transaction makes. */
 export type LandingRefs = {
   readonly backups: ReadonlyArray<{ ref: string; oid: string }>;
-  readonly tags: ReadonlyArray<{ ref: string; oid: string }>;
+  /** With their content: nothing points at a tag before its ref is made, and a `git prune` may take it away. */
+  readonly tags: ReadonlyArray<{ ref: string; oid: string; body: string }>;
   readonly proofs: ReadonlyArray<{ ref: string; oid: string }>;
 };
 

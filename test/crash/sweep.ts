@@ -4,7 +4,7 @@ import { waitsOver } from "../helpers/landing.ts";
 import { idle, judge, type Look, look, refsOfBoth, temporaries } from "./judge.ts";
 import type { Scenario } from "./scenarios.ts";
 import { ambushed, type Point, pointsOf, recorded, setAmbush, traced } from "./shim.ts";
-import { kill, makeSlot, type Run, type Slot } from "./slot.ts";
+import { kill, makeSlot, type Run, type Running, type Slot } from "./slot.ts";
 
 /** Who dies at the point. */
 export type Mode =
@@ -58,7 +58,8 @@ export async function finish(slot: Slot, before: Look, golden: Look | null): Pro
   const second = await slot.run();
   const now = await look(slot.world);
   // A tick that finds nothing to do looks nowhere, not even for those.
-  if (!recovery.stderr.includes("No projects pending merge")) wrong.push(...temporaries(slot));
+  const { recovered: found, results, pushes } = JSON.parse(recovery.stdout || "{}");
+  if ([found, results, pushes].some((some) => some?.length > 0)) wrong.push(...temporaries(slot));
   wrong.push(...idle(slot.world, second, between, now), ...(await judge(slot, before, now, golden)));
   return wrong.length === 0 ? wrong : [...wrong, `recovery said ${brief(recovery)}`];
 }
@@ -94,6 +95,15 @@ export async function dieTwice(slot: Slot, known: Known, first: Point, second: P
   const reached = await ambushAt(slot, second, "tree", false);
   const point = { ...second, text: `${second.text}, after ${first.process}: ${first.text}` };
   return { point, mode: "tree, twice", reached, wrong: await finish(slot, known.before, known.golden) };
+}
+
+/** Starts a run and waits until its git stands still at `point`; slot.goOn() lets it go on. Throws when it ended without. */
+export async function freezeAt(slot: Slot, point: Point): Promise<Running> {
+  setAmbush(slot.path, { kind: "stop", point });
+  const running = slot.start();
+  while (running.child.exitCode === null && !ambushed(slot.path)) await sleep(2);
+  if (running.child.exitCode !== null) throw new Error(`the run ended without ${point.text}`);
+  return running;
 }
 
 /** One run that meets `point`; false when it ended without. */

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { findings } from "../../src/app/recover.ts";
 import { waitsOver } from "../helpers/landing.ts";
-import { type Look, look } from "./judge.ts";
 import { type Scenario, scenarios } from "./scenarios.ts";
 import { ambushed, setAmbush } from "./shim.ts";
 import { kill, makeSlot, type Run, type Slot } from "./slot.ts";
@@ -16,13 +15,23 @@ const [checkedOut, elsewhere, , withOrigin] = scenarios;
 const traceable = haveStrace();
 const limit = { timeout: 120_000 };
 
-let slot: Slot | null = null;
-afterEach(() => {
-  slot?.remove();
-  slot = null;
+type Scene = { readonly slot: Slot; readonly known: Known };
+
+/** One slot a scenario, seen undisturbed once. */
+const scenes = new Map<Scenario, Scene>();
+afterAll(() => {
+  for (const { slot } of scenes.values()) slot.remove();
 });
 
-type Scene = { readonly slot: Slot; readonly known: Known; readonly before: Look };
+async function sceneOf(scenario: Scenario | undefined): Promise<Scene> {
+  if (scenario === undefined) throw new Error("no such scenario");
+  const made = scenes.get(scenario);
+  if (made !== undefined) return made;
+  const slot = await makeSlot(scenario);
+  const scene = { slot, known: await undisturbed(slot) };
+  scenes.set(scenario, scene);
+  return scene;
+}
 
 /** A world whose run died at the call of `process` that `mark` tells. */
 async function deathAt(
@@ -31,15 +40,13 @@ async function deathAt(
   mark: RegExp,
   mode: Mode = "tree",
 ): Promise<Scene> {
-  if (scenario === undefined) throw new Error("no such scenario");
-  slot = await makeSlot(scenario);
-  const known = await undisturbed(slot);
+  const scene = await sceneOf(scenario);
+  const { slot, known } = scene;
   const point = known.points.find((one) => one.process === process && mark.test(one.text));
   if (point === undefined) throw new Error(`${process} makes no call like ${mark}`);
   await slot.reset();
-  const before = await look(slot.world);
   expect(await ambushAt(slot, point, mode)).toBe(true);
-  return { slot, known, before };
+  return scene;
 }
 
 /** The next run; what it found and did, and the one project's result. */
@@ -56,7 +63,7 @@ const allIsWell = async ({ slot: where, known }: Scene) =>
 
 describe.runIf(traceable)("found, and done", () => {
   test("nothing but locks: died in the first transaction", limit, async () => {
-    const scene = await deathAt(checkedOut, "update-ref.1", /^write.*"prepare: ok/);
+    const scene = await deathAt(checkedOut, "update-ref.1", /^write.*p1\.lock>, "\\n"/);
     expect(existsSync(join(scene.slot.world.main.path, ".git/refs/heads/main.lock"))).toBe(true);
     expect(await recovery(scene)).toMatchObject({
       found: "not begun",
@@ -94,6 +101,14 @@ describe.runIf(traceable)("found, and done", () => {
   test("a tag, but no proof: died while the second transaction was committed", limit, async () => {
     const scene = await deathAt(checkedOut, "update-ref.1", /^rename.*tags\/integration/);
     expect(await recovery(scene)).toMatchObject({ found: "before the tags", did: "finished" });
+    await allIsWell(scene);
+  });
+
+  test("the mark, and the tags pruned: somebody cleaned up meanwhile", limit, async () => {
+    const scene = await deathAt(checkedOut, "merge.1", /^unlink.*ORIG_HEAD/);
+    removeLocks(scene);
+    scene.slot.world.main.git("prune", "--expire=now");
+    expect(await recovery(scene)).toMatchObject({ found: "before the checkout", did: "finished" });
     await allIsWell(scene);
   });
 
@@ -143,7 +158,7 @@ describe.runIf(traceable)("found, and done", () => {
   });
 
   test("the target is checked out by now, and was not: its files move with it", limit, async () => {
-    const scene = await deathAt(elsewhere, "update-ref.1", /^write.*"commit: ok/);
+    const scene = await deathAt(elsewhere, "update-ref.1", /^unlink.*developer\.lock/);
     const { main, lands } = scene.slot.world;
     const checkout = join(scene.slot.path, "checkout");
     main.git("worktree", "add", "-q", checkout, "main");
@@ -186,7 +201,7 @@ describe.runIf(traceable)("held for a person", () => {
   });
 
   test("a lock that is older than the landing is somebody else's", limit, async () => {
-    const scene = await deathAt(checkedOut, "update-ref.1", /^write.*"commit: ok/);
+    const scene = await deathAt(checkedOut, "update-ref.1", /^unlink.*developer\.lock/);
     const lock = join(scene.slot.world.main.path, ".git/index.lock");
     writeFileSync(lock, "");
     utimesSync(lock, Date.now() / 1000 - 3600, Date.now() / 1000 - 3600);
@@ -214,7 +229,7 @@ describe.runIf(traceable)("held for a person", () => {
 
 describe.runIf(traceable)("processes of the dead", () => {
   test("one that stands still at a ref is ended before recovery looks", limit, async () => {
-    const scene = await deathAt(checkedOut, "update-ref.1", /^write.*"prepare: ok/, "program");
+    const scene = await deathAt(checkedOut, "update-ref.1", /^write.*p1\.lock>, "\\n"/, "program");
     expect(scene.slot.processes().length).toBeGreaterThan(0);
     const { found } = await recovery(scene);
     expect(found).toBe("not begun");
