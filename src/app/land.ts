@@ -18,7 +18,7 @@ import { placesOf } from "./clearLocks.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails } from "./intent.ts";
 import { inTheWay, type Plan } from "./plan.ts";
-import { settleCheckout } from "./putBack.ts";
+import { giveBack, putBackWhatIsOurs, settleCheckout } from "./putBack.ts";
 import { refused, unreadable } from "./trouble.ts";
 
 /** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
@@ -44,14 +44,20 @@ export async function land(
   await intend(app.queue, lease, intent, app.now());
   const { refs } = place;
   // From here to the record nothing may be cut short half-way: each step has its own limit, a signal is obeyed after the last.
-  const git = inCheckout(uninterrupted(app.git), place);
+  const deaf = { ...app, git: uninterrupted(app.git) };
+  const git = inCheckout(deaf.git, place);
   const giveUp = async (trouble: Trouble, checkoutRefused = false): Promise<Landing> => {
     await abandon(app.queue, lease, intent.landingId, app.now());
     return { trouble, checkoutRefused };
   };
   const conclude = async (): Promise<Landing> => {
     const second = await finishRefs(git, refs, gitDir, intent);
-    if (second !== null) return leaveOpen(second);
+    if (second !== null) {
+      const { checkout } = receiver;
+      const head = checkout === null ? null : await giveBack(deaf, place, intent);
+      if (checkout !== null && head !== null) await putBackWhatIsOurs(deaf, place, intent, { ...checkout, head });
+      return leaveOpen(second);
+    }
     await record(app.queue, lease, intent, app.now());
     return { intent };
   };
@@ -86,7 +92,6 @@ export async function land(
       // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.
       if (refusal.code === null) return leaveOpen(unreadable(receiver.checkout.path, refusal));
       // A refusal leaves no trace; a disk that is full, half of the files, or all of them and the branch behind.
-      const deaf = { ...app, git: uninterrupted(app.git) };
       const left = await settleCheckout(deaf, place, intent, receiver.checkout, false);
       if (isTrouble(left)) return leaveOpen(left);
       if (left === "arrived") return await conclude();

@@ -3,10 +3,13 @@ import { join } from "node:path";
 import { visible } from "../core/describe.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
+import { reflogAction } from "../git/checkout.ts";
 import { type LookedAt, listPaths } from "../git/dirty.ts";
+import { git } from "../git/process.ts";
 import { lastWords } from "../git/remote.ts";
 import { putCheckoutBack, type Standards, stagedOtherwise, switchFiles } from "../git/repair.ts";
 import { type Change, copyAttributes, openDiffer } from "../git/trees.ts";
+import { lastMove, listWorktrees } from "../git/worktrees.ts";
 import type { Intent } from "../queue/journal.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { treeOf } from "./receiver.ts";
@@ -53,6 +56,22 @@ export async function putBackWhatIsOurs(
   if (notNew.length > 0) return await putBack(app, place, intent, tree, changes, false);
   await switchFiles(context, tree, intent.tip, changes);
   return null;
+}
+
+/**
+ * git fast-forwards what is checked out when it comes to it: a person may have switched to a branch of theirs, or begun a rebase, in the
+ * instant after we looked. Where that stands at the tip by our doing, as the reflog says, it goes back to where it was; the files are
+ * then for putBackWhatIsOurs. The commit it stands at then; null when nothing but the target was moved, or it has moved on.
+ */
+export async function giveBack(app: App, place: Workplace, intent: Intent): Promise<string | null> {
+  const { repository, bare } = place.snapshot;
+  const tree = listWorktrees(repository, bare).find(({ path }) => path === intent.checkout);
+  const last = tree === undefined || tree.branch === intent.target ? null : lastMove(tree.gitDir);
+  if (tree === undefined || last?.to !== intent.tip || !last.reason.startsWith(`${reflogAction}:`)) return null;
+  // HEAD stands for its branch, or for itself where it is detached.
+  const args = ["update-ref", "-m", reflogAction, "HEAD", last.from, intent.tip];
+  const result = await git(inCheckout(app.git, place), { gitDir: tree.gitDir, args });
+  return result.code === 0 ? last.from : null;
 }
 
 async function putBack(

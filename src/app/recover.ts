@@ -11,7 +11,7 @@ import { abandon, type Intent, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { arrived, finishRefs, refsOf, undo } from "./land.ts";
-import { putBackWhatIsOurs, settleCheckout, stuck } from "./putBack.ts";
+import { giveBack, putBackWhatIsOurs, settleCheckout, stuck } from "./putBack.ts";
 
 /** How far a dead run's landing had come, and what recovery does with it: the table of docs/recovery.md. */
 export const findings = {
@@ -100,7 +100,7 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
   }
   // Somebody committed, or switched branches, before we came: what git had half written for us goes, and the landing starts over.
   const was = place.snapshot.worktrees.find((tree) => tree.present && tree.path === intent.checkout);
-  const head = was === undefined ? null : headOf(place.snapshot, was);
+  const head = was === undefined ? null : ((await giveBack(app, place, intent)) ?? headOf(place.snapshot, was));
   if (was !== undefined && head !== null) {
     const put = await putBackWhatIsOurs(app, place, intent, { ...was, head });
     if (put !== null) return put;

@@ -44,6 +44,9 @@ export async function pathsInTheWay(
   return blocked;
 }
 
+/** What reflogs say of a fast-forward of ours, before a colon. */
+export const reflogAction = "orchestrator-merge";
+
 /** Brings the checked-out branch of a working tree forward to `tip`, a descendant. Null when done, git's refusal otherwise. */
 export async function fastForward(context: GitContext, tree: LookedAt, tip: string): Promise<GitResult | null> {
   const result = await git(context, {
@@ -63,7 +66,7 @@ export async function fastForward(context: GitContext, tree: LookedAt, tip: stri
       "-q",
       tip,
     ],
-    env: { GIT_OPTIONAL_LOCKS: "1", GIT_REFLOG_ACTION: "orchestrator-merge" },
+    env: { GIT_OPTIONAL_LOCKS: "1", GIT_REFLOG_ACTION: reflogAction },
   });
   return result.code === 0 ? null : result;
 }

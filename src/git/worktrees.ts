@@ -78,10 +78,16 @@ export function branchUnderRebase(gitDir: string): string | null {
 
 /** Where this working tree's HEAD last was by its own doing: the newest entry of its reflog; null without one. */
 export function lastHead(gitDir: string): string | null {
+  return lastMove(gitDir)?.to ?? null;
+}
+
+/** The newest entry of a working tree's HEAD reflog; null without one. */
+export function lastMove(gitDir: string): { from: string; to: string; reason: string } | null {
   const last = readText(join(gitDir, "logs", "HEAD"))
     ?.split("\n")
     .at(-1);
-  return last?.split(" ")[1] ?? null;
+  const [, from, to, reason] = last?.match(/^(\S+) (\S+) [^\t]*\t(.*)$/) ?? [];
+  return from === undefined || to === undefined ? null : { from, to, reason: reason ?? "" };
 }
 
 /**

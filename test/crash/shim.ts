@@ -10,10 +10,17 @@ import { join } from "node:path";
 /** One file-changing call: the n-th invocation of `call` in the `occurrence`-th process of its kind. */
 export type Point = { readonly process: string; readonly call: string; readonly nth: number; readonly text: string };
 
-/** What the next run's git processes meet. `stop` freezes one after a call, `kill` ends it before that call. */
+/** The moment before a git process does anything, or after it has done everything and before we know. */
+export type Gap = { readonly when: "before" | "after"; readonly process: string };
+
+/**
+ * What the next run's git processes meet. `stop` freezes one after a call, `kill` ends it before that call, `pause` freezes the run
+ * between two of them.
+ */
 export type Ambush =
   | { readonly kind: "none" }
   | { readonly kind: "record" }
+  | { readonly kind: "pause"; readonly gap: Gap }
   | { readonly kind: "kill" | "stop"; readonly point: Point }
   | { readonly kind: "fail"; readonly point: Point; readonly error: string };
 
@@ -57,6 +64,18 @@ case $kind in
 esac
 if [ "$record" = yes ]; then exec strace -y -o "$state/$verb.$n/trace" -e trace=${traced} ${git} "$@"; fi
 if [ "$wanted" = "$verb.$n" ]; then
+  case $what in
+    before)
+      echo "stopped by SIGSTOP" > "$state/hit"
+      kill -STOP $$
+      exec ${git} "$@" ;;
+    after)
+      ${git} "$@"
+      code=$?
+      echo "stopped by SIGSTOP" > "$state/hit"
+      kill -STOP $$
+      exit $code ;;
+  esac
   exec strace -o "$state/hit" -e trace="$call" -e inject="$call:$what:when=$nth" ${git} "$@"
 fi
 exec ${git} "$@"
@@ -77,22 +96,14 @@ export function setAmbush(world: string, ambush: Ambush, wrongOrder = false): vo
   const state = join(world, "shim");
   execFileSync("rm", ["-rf", state]);
   mkdirSync(state);
-  const what =
-    ambush.kind === "kill"
-      ? "signal=KILL"
-      : ambush.kind === "stop"
-        ? "signal=STOP"
-        : ambush.kind === "fail"
-          ? `error=${ambush.error}`
-          : "";
   const point = "point" in ambush ? ambush.point : null;
   const set = {
     kind: wrongOrder ? "wrong" : "right",
     record: ambush.kind === "record" ? "yes" : "no",
-    wanted: point?.process ?? "",
+    wanted: point?.process ?? (ambush.kind === "pause" ? ambush.gap.process : ""),
     call: point?.call ?? "",
     nth: String(point?.nth ?? ""),
-    what,
+    what: whatHappens(ambush),
   };
   writeFileSync(
     join(state, "ambush"),
@@ -100,6 +111,21 @@ export function setAmbush(world: string, ambush: Ambush, wrongOrder = false): vo
       .map(([name, value]) => `${name}='${value}'\n`)
       .join(""),
   );
+}
+
+function whatHappens(ambush: Ambush): string {
+  switch (ambush.kind) {
+    case "kill":
+      return "signal=KILL";
+    case "stop":
+      return "signal=STOP";
+    case "fail":
+      return `error=${ambush.error}`;
+    case "pause":
+      return ambush.gap.when;
+    default:
+      return "";
+  }
 }
 
 /** Whether the process under strace has come to its point. A frozen one says so; a killed one has nothing left to say. */
@@ -110,13 +136,18 @@ export function ambushed(world: string): boolean {
   return text.includes("stopped by SIGSTOP") || text.includes("killed by SIGKILL") || text.includes("(INJECTED)");
 }
 
-/** All file-changing calls of all git processes of a recorded run. */
-export function recorded(world: string): Point[] {
+/** The git processes of a recorded run: "merge.1" is the first `git merge`. */
+export function processesOf(world: string): string[] {
   const state = join(world, "shim");
   return readdirSync(state)
     .filter((name) => existsSync(join(state, name, "trace")))
-    .sort()
-    .flatMap((name) => pointsOf(name, readFileSync(join(state, name, "trace"), "latin1")));
+    .sort();
+}
+
+/** All file-changing calls of all git processes of a recorded run. */
+export function recorded(world: string): Point[] {
+  const trace = (name: string) => readFileSync(join(world, "shim", name, "trace"), "latin1");
+  return processesOf(world).flatMap((name) => pointsOf(name, trace(name)));
 }
 
 /** The file-changing calls in what strace wrote of one process (one thread of it: lines may begin with its number). */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { waitsOver } from "../helpers/landing.ts";
 import { idle, judge, type Look, look, refsOfBoth, temporaries } from "./judge.ts";
 import type { Scenario } from "./scenarios.ts";
-import { ambushed, type Point, pointsOf, recorded, setAmbush, traced } from "./shim.ts";
+import { ambushed, type Gap, type Point, pointsOf, processesOf, recorded, setAmbush, traced } from "./shim.ts";
 import { kill, makeSlot, type Run, type Running, type Slot } from "./slot.ts";
 
 /** Who dies at the point. */
@@ -27,7 +27,13 @@ export type Outcome = {
 };
 
 /** What a scenario looks like before, and after a run that nobody disturbed. */
-export type Known = { readonly before: Look; readonly golden: Look; readonly points: readonly Point[] };
+export type Known = {
+  readonly before: Look;
+  readonly golden: Look;
+  readonly points: readonly Point[];
+  /** The moments between any two steps of ours, as far as git processes divide them. */
+  readonly gaps: readonly Gap[];
+};
 
 /** One run without any harm: it must be right, it tells what right is, and which calls there are to die at. */
 export async function undisturbed(slot: Slot, wrongOrder = false): Promise<Known> {
@@ -36,12 +42,15 @@ export async function undisturbed(slot: Slot, wrongOrder = false): Promise<Known
   const before = await look(slot.world);
   const run = await slot.run();
   const points = recorded(slot.path);
+  const gaps = processesOf(slot.path).flatMap((process) =>
+    (["before", "after"] as const).map((when): Gap => ({ when, process })),
+  );
   const wrong = [
     ...(run.code === 0 || run.code === 4 ? [] : [`it ended with ${run.code}: ${run.stderr}`]),
     ...(await finish(slot, before, null)),
   ];
   if (wrong.length > 0) throw new Error(`undisturbed, and wrong: ${wrong.join("\n")}`);
-  return { before, golden: await look(slot.world), points };
+  return { before, golden: await look(slot.world), points, gaps };
 }
 
 /**
@@ -97,13 +106,13 @@ export async function dieTwice(slot: Slot, known: Known, first: Point, second: P
   return { point, mode: "tree, twice", reached, wrong: await finish(slot, known.before, known.golden) };
 }
 
-/** Starts a run and waits until its git stands still at `point`; slot.goOn() lets it go on. Throws when it ended without. */
-export async function freezeAt(slot: Slot, point: Point): Promise<Running> {
-  setAmbush(slot.path, { kind: "stop", point });
+/** Starts a run and waits until it stands still at `moment`; slot.goOn() lets it go on. Throws when it ended without. */
+export async function freezeAt(slot: Slot, moment: Point | Gap): Promise<Running> {
+  setAmbush(slot.path, "when" in moment ? { kind: "pause", gap: moment } : { kind: "stop", point: moment });
   const running = slot.start();
   while (running.child.exitCode === null && !ambushed(slot.path)) await sleep(2);
-  if (running.child.exitCode !== null) throw new Error(`the run ended without ${point.text}`);
-  return running;
+  if (running.child.exitCode === null) return running;
+  throw new Error(`the run ended without ${JSON.stringify(moment)}: ${(await running.over).stderr}`);
 }
 
 /** One run that meets `point`; false when it ended without. */
