@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -74,11 +74,13 @@ export async function insertRows(path: string, rows: readonly QueueRow[]): Promi
 
 /**
  * Starts another process that writes to the queue without pause, as the orchestrator's Python would, and waits until it has
- * begun; see programs/other-writer.ts. `stop` ends it and gives how many times it wrote; it throws if that process failed.
+ * begun; see programs/other-writer.ts. `stop` ends it and gives how many times it wrote; it throws if that process failed. `python`
+ * is an interpreter for the same in Python.
  */
-export async function otherWriter(path: string): Promise<{ stop(): Promise<number> }> {
-  const program = fileURLToPath(new URL("../queue/programs/other-writer.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, path], { stdio: ["pipe", "pipe", "pipe"] });
+export async function otherWriter(path: string, python: string | null = null): Promise<{ stop(): Promise<number> }> {
+  const name = `../queue/programs/other-writer.${python === null ? "ts" : "py"}`;
+  const program = fileURLToPath(new URL(name, import.meta.url));
+  const child = spawn(python ?? process.execPath, [program, path], { stdio: ["pipe", "pipe", "pipe"] });
   let [said, complained] = ["", ""];
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     complained += text;
@@ -96,6 +98,11 @@ export async function otherWriter(path: string): Promise<{ stop(): Promise<numbe
       return Number(said.trim().split("\n").at(-1));
     },
   };
+}
+
+/** The Python of this host, if it has one with SQLite. */
+export function findPython(): string | null {
+  return spawnSync("python3", ["-c", "import sqlite3"]).status === 0 ? "python3" : null;
 }
 
 /**
