@@ -5,7 +5,7 @@ import { isAncestor } from "../git/ancestry.ts";
 import { git } from "../git/process.ts";
 import { listRemote, push as pushRefs, type Remote } from "../git/remote.ts";
 import type { Lease } from "../queue/leases.ts";
-import { type Debt, owedTags, recordPush } from "../queue/pushes.ts";
+import { type Debt, owedTags, recordPush, writePush } from "../queue/pushes.ts";
 import { clearRemoteLocks } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Receiver } from "./receiver.ts";
@@ -102,6 +102,17 @@ export async function postpone(
   const nextAt = app.now() + backoff(failures + 1, waits.failed, waits.failedLimit, app.random());
   await recordPush(app.queue, lease, { ...report, failures: failures + 1, nextAt }, app.now());
   return report;
+}
+
+/** The same where the repository itself is gone: there is nothing that a lease could be for. It may come back. */
+export async function postponeGone(app: App, debt: Debt): Promise<PushReport> {
+  const { repository, target, failures } = debt;
+  const detail = "the repository is gone";
+  const nextAt = app.now() + backoff(failures + 1, waits.refused, waits.limit, app.random());
+  await app.queue.write((tx) =>
+    writePush(tx, repository, target, { state: "pending", detail, failures: failures + 1, nextAt }, app.now()),
+  );
+  return { repository, target, remote: null, state: "pending", detail, moved: false };
 }
 
 /**

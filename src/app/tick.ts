@@ -11,7 +11,7 @@ import type { App } from "./context.ts";
 import { gather, type Ready } from "./gather.ts";
 import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
 import { openLane } from "./lane.ts";
-import type { PushReport } from "./push.ts";
+import { type PushReport, postponeGone } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
@@ -176,7 +176,7 @@ async function recoverRepository(
 
 async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport | null> {
   const repository = locateRepository(debt.repository);
-  if (repository === null) return null;
+  if (repository === null) return await postponeGone(app, debt);
   const visit = await visits.to(repository);
   if (isTrouble(visit)) return null;
   const push = await pushOwed(app, visits, visit, debt.target, debt.failures);

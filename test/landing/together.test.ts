@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { cli } from "../helpers/cli.ts";
@@ -113,6 +113,14 @@ describe("a push that is owed", () => {
     expect((await tick(db)).report.pushes).toEqual([]);
     const [row] = await sql(db, "SELECT failures, detail FROM merge_push");
     expect(row).toMatchObject({ failures: 2, detail: expect.stringContaining("merge them by hand") });
+  });
+
+  test("of a repository that is gone is looked at more and more rarely", async () => {
+    const { repo, db } = await owed();
+    renameSync(repo.path, `${repo.path}.away`);
+    expect((await tick(db)).report.pushes).toMatchObject([{ state: "pending", detail: "the repository is gone" }]);
+    expect((await tick(db)).report.pushes).toEqual([]);
+    renameSync(`${repo.path}.away`, repo.path);
   });
 
   test("takes no remote in where the target is checked out twice: one of them would fall behind", async () => {
