@@ -61,9 +61,30 @@ export async function putCheckoutBack(
       args: ["checkout-index", "--force", "--index", "-q", "-z", "--stdin"],
       input: Buffer.from(free.map((path) => `${path}\0`).join(""), "latin1"),
     });
-    if (result.code !== 0) return result;
+    if (result.code !== 0) {
+      await removeBeginnings(context, tree, standards, changes, free);
+      return result;
+    }
   }
   return users;
+}
+
+/**
+ * What a `checkout-index` that failed (a full disk) has written the beginning of would be taken for the user's by the next to look: it is
+ * removed, for all of `paths` was ours a moment ago, and what is missing is put back.
+ */
+async function removeBeginnings(
+  context: GitContext,
+  tree: LookedAt,
+  standards: Standards,
+  changes: readonly Change[],
+  paths: readonly string[],
+): Promise<void> {
+  for (const change of changes) {
+    const found = paths.includes(change.path) ? contentAt(tree.path, change.path) : null;
+    if (found === null || typeof found === "string") continue;
+    if ((await judge(context, tree, standards, change, found)) === "user's") unlinkSync(pathIn(tree.path, change.path));
+  }
 }
 
 /** Those of `changes` whose entry in the index of a working tree is not the one of `commit`. The failing result when git fails. */
@@ -146,7 +167,9 @@ async function judge(
   if ("code" in attributes) return attributes;
   const before = await blob(change.oldOid, change.oldMode, attributes.before);
   const after = await blob(change.newOid, change.newMode, attributes.after);
-  return verdict(before?.equals(found.content) ?? false, isBeginning(after)) ?? "user's";
+  // Written once more even if it is the old version: the index may not have its size, and git takes another size for a change.
+  const isOld = (before?.equals(found.content) ?? false) && verdict(true, false) !== null;
+  return isOld || isBeginning(after) ? "git's" : "user's";
 }
 
 /** git writes two modes for files whatever an old tree says (100664). */

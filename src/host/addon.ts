@@ -35,6 +35,7 @@ export function loadAddon(bytes: Uint8Array, unnamed = unnamedPlaces(), cache = 
       `Build it on ${process.arch}.`,
     );
   }
+  demandFiles();
   const reasons: string[] = [];
   for (const directory of unnamed) {
     try {
@@ -60,6 +61,26 @@ export function loadAddon(bytes: Uint8Array, unnamed = unnamedPlaces(), cache = 
     exitCode.database,
     `the database engine in this program could not be loaded (${detail}).`,
     "Set TMPDIR to a directory on a file system that is not mounted noexec.",
+  );
+}
+
+/** With 24 allowed, the addon's runtime aborts the process; with 32, git cannot be started; a run was seen to use 36. */
+const filesNeeded = 64;
+
+/** Throws UserError (exit 3) where this process may not open enough files: proc(5), /proc/[pid]/limits. */
+function demandFiles(): void {
+  let limits = "";
+  try {
+    limits = fs.readFileSync("/proc/self/limits", "latin1");
+  } catch {
+    return; // no proc, or none left to open: what comes next says so
+  }
+  const allowed = Number(limits.match(/^Max open files +(\d+)/m)?.[1] ?? filesNeeded);
+  if (allowed >= filesNeeded) return;
+  throw new UserError(
+    exitCode.database,
+    `this process may open ${allowed} files at once, and the program needs ${filesNeeded}.`,
+    "Raise the limit: ulimit -n 1024, or LimitNOFILE= in the unit.",
   );
 }
 

@@ -55,19 +55,27 @@ export async function connect(
     prepared = true;
   }
 
+  /** Who has waited so long in vain is ending, and does not wait as long again to give back a lease. */
+  let inVain = false;
+
   /**
    * Tries until it works, fails otherwise than by a lock, or has waited too long. A statement that met SQLITE_BUSY is not
    * reset until it is garbage-collected and keeps its lock until then (measured: a plain retry never ends), so every try
    * begins on a new connection. With this, 700 of 700 increments went through beside Python writers.
    */
   async function patiently<T>(attempt: () => Promise<T>): Promise<T> {
+    const patience = inVain ? Math.min(slice, timeoutMs) : timeoutMs;
     const since = process.uptime(); // seconds; performance.now() would load node:perf_hooks, 2 ms of every command
     for (let tries = 1; ; tries++) {
       try {
         await prepare();
-        return await attempt();
+        const result = await attempt();
+        inVain = false;
+        return result;
       } catch (error) {
-        if (!isBusy(error) || (process.uptime() - since) * 1000 >= timeoutMs) throw explain(error, place);
+        if (!isBusy(error)) throw explain(error, place);
+        inVain = (process.uptime() - since) * 1000 >= patience;
+        if (inVain) throw explain(error, place);
         await sleep(Math.random() * Math.min(20 * tries, 200));
         if (place.kind === "file") await client.reconnect();
         prepared = false;
