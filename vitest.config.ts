@@ -15,6 +15,7 @@ const slow = [
   "test/landing/**/*.test.ts",
   "test/crash/**/*.test.ts",
   "test/faults/**/*.test.ts",
+  "test/hostile/**/*.test.ts",
   "test/differential/**/*.test.ts",
   "test/readme.test.ts",
 ];

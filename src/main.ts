@@ -11,6 +11,15 @@ const output: Output = { json: false, verbose: false, printed: false };
 const stop = new AbortController();
 let interruptible = false;
 
+/** The current directory; the root when that is gone, as under a person who stands in a worktree that was removed. */
+function whereWeAre(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return "/";
+  }
+}
+
 async function main(argv: readonly string[]): Promise<ExitCode> {
   const { runProgram } = await import("./commands/program.ts");
   const { env, stdout, stderr } = process;
@@ -20,7 +29,7 @@ async function main(argv: readonly string[]): Promise<ExitCode> {
   };
   return await runProgram(
     argv,
-    { env, cwd: process.cwd(), stdout, stderr, now: () => new Date(), interruption },
+    { env, cwd: whereWeAre(), stdout, stderr, now: () => new Date(), interruption },
     output,
   );
 }
@@ -73,6 +82,7 @@ function watchOutput(): void {
 
 function watchSignals(): void {
   for (const [signal, code] of [
+    ["SIGHUP", 129],
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const) {

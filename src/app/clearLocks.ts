@@ -28,7 +28,7 @@ export async function clearLocks(
   const { commonDir } = snapshot.repository;
   const places = placesOf(snapshot);
   const since = Math.min(...[...dead].map(decodeTime));
-  const owed = (await debts(app.queue)).filter(({ repository }) => repository === commonDir);
+  const owed = (await debts(app.queue, null)).filter(({ repository }) => repository === commonDir);
   const targets = new Set([...owed, ...intents].map(({ target }) => target));
   const { remote: remoteName } = app.config.push;
   const tracked = [...targets].map((target) => `refs/remotes/${remoteName}/${shortName(target)}`);

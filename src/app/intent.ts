@@ -6,7 +6,12 @@ import type { Plan, Step, Work } from "./plan.ts";
 /** What the rows want to know of a project that the plan does not: by project number. */
 export type LandedDetails = ReadonlyMap<
   number,
-  { readonly generation: string; readonly completedAt: number | null; readonly startedAt: number }
+  {
+    readonly generation: string;
+    readonly mergedStatus: string | null;
+    readonly completedAt: number | null;
+    readonly startedAt: number;
+  }
 >;
 
 /** The journal's form of a plan: everything that recovery needs to finish it or take it back, and what the rows will say. */
@@ -53,6 +58,7 @@ export function landedOf(
     projectId: work.projectId,
     name: work.name,
     generation: detail?.generation ?? "",
+    mergedStatus: detail?.mergedStatus ?? null,
     completedAt: detail?.completedAt ?? null,
     startedAt: detail?.startedAt ?? 0,
     repository: place.snapshot.repository.commonDir,

@@ -21,8 +21,14 @@ import { inTheWay, type Plan } from "./plan.ts";
 import { giveBack, putBackWhatIsOurs, settleCheckout } from "./putBack.ts";
 import { refused, unreadable } from "./trouble.ts";
 
-/** A landing that git shows, or the reason why the target did not move; in that case nothing of it is left behind. */
-export type Landing = { readonly intent: Intent } | { readonly trouble: Trouble; readonly checkoutRefused: boolean };
+/**
+ * A landing that git shows; or the reason why the target did not move, and then nothing of it is left behind; or the projects whose rows
+ * somebody has changed meanwhile, and then it has not begun.
+ */
+export type Landing =
+  | { readonly intent: Intent }
+  | { readonly trouble: Trouble; readonly checkoutRefused: boolean }
+  | { readonly overruled: readonly number[] };
 
 /**
  * Moves the target to the plan's tip. The order is what survives a kill at any instant (docs/states.md):
@@ -41,7 +47,8 @@ export async function land(
   const { receiver } = plan;
   const intent = intentOf(app, place, plan, details);
   app.progress("writing the landing");
-  await intend(app.queue, lease, intent, app.now());
+  const overruled = await intend(app.queue, lease, intent, app.now());
+  if (overruled.length > 0) return { overruled };
   const { refs } = place;
   // From here to the record nothing may be cut short half-way: each step has its own limit, a signal is obeyed after the last.
   const deaf = { ...app, git: uninterrupted(app.git) };

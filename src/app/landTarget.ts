@@ -102,6 +102,7 @@ async function landBatch(
   const { place, lease } = visit;
   const miss = (some: readonly Work[], trouble: Trouble) =>
     progress.missed.push(...some.map((work) => ({ work, trouble })));
+  const missedBefore = progress.missed.length;
   const plan = await makePlan(app, place, progress.receiver, works);
   if (isTrouble(plan)) {
     miss(works, plan);
@@ -160,6 +161,7 @@ async function landBatch(
     return;
   }
   const landing = await land(app, place, lease, plan, details).catch(noRoom);
+  if (!("intent" in landing)) progress.landed = progress.landed.filter((one) => !already.includes(one));
   if ("intent" in landing) {
     await recordAlready(app.queue, lease, already, withheld, app.now());
     progress.landed.push(...landing.intent.landed);
@@ -167,8 +169,13 @@ async function landBatch(
     progress.receiver = after(plan);
     return;
   }
+  if ("overruled" in landing) {
+    progress.missed.length = missedBefore;
+    const rest = works.filter(({ projectId }) => !landing.overruled.includes(projectId));
+    await landBatch(app, visit, rest, details, progress);
+    return;
+  }
   const left = works.filter((work) => !plan.out.has(work.projectId));
-  progress.landed = progress.landed.filter((one) => !already.includes(one));
   if (!landing.checkoutRefused || left.length === 1) {
     miss(left, landing.trouble);
     return;
@@ -257,7 +264,7 @@ export async function pushOwed(
     if (plan.tip !== receiver.old) {
       if (receiver.crowded !== null) return await later(receiver.crowded);
       const landing = await land(app, place, lease, plan, new Map());
-      if (!("intent" in landing)) return await later(landing.trouble);
+      if ("trouble" in landing) return await later(landing.trouble);
     }
     push = await pushTarget(app, place, lease, receiver, plan.tip, [], failures);
     if (!push.moved) return push;

@@ -40,7 +40,11 @@ export async function pushTarget(
 ): Promise<PushReport> {
   const { remote, target } = receiver;
   const repository = place.snapshot.repository.commonDir;
-  const settle = async (state: Debt["state"], detail: string | null, moved = false): Promise<PushReport> => {
+  const settle = async (
+    state: Debt["state"],
+    detail: string | null,
+    { moved = false, output = null }: { moved?: boolean; output?: string | null } = {},
+  ): Promise<PushReport> => {
     // What a signal cut short is no verdict: it stays owed as it was, without a wait.
     const cut = state === "pending" && app.git.signal.aborted;
     if (cut)
@@ -55,6 +59,7 @@ export async function pushTarget(
       lease,
       { repository, target, state, detail, failures: nth, nextAt: nth === 0 || moved ? null : app.now() + wait },
       app.now(),
+      output,
     );
     return { repository, target, remote: remote?.name ?? null, state, detail, moved };
   };
@@ -71,9 +76,9 @@ export async function pushTarget(
       await moveTracking(place, remote, target, tip);
       return await settle("pushed", null);
     case "moved":
-      return await settle("pending", `${remote.name} has moved on`, true);
+      return await settle("pending", `${remote.name} has moved on`, { moved: true });
     case "refused":
-      return await settle("refused", result.detail);
+      return await settle("refused", result.detail, { output: result.transcript });
     case "failed": {
       if (await holds(app, place, remote, target, tip, tags)) {
         await moveTracking(place, remote, target, tip);
@@ -82,7 +87,7 @@ export async function pushTarget(
       // The other side of a push to a directory on this host is our child: killed, it leaves its lock files there.
       await clearRemoteLocks(app, place, target, began);
       app.log.debug(result.transcript);
-      return await settle("pending", result.detail);
+      return await settle("pending", result.detail, { output: result.transcript });
     }
   }
 }

@@ -130,6 +130,6 @@ export function stuck(intent: Intent, what: string): Trouble {
   const checkout = visible(intent.checkout ?? intent.repository);
   return held(
     "repository_busy",
-    `an earlier run was killed while it brought ${visible(shortName(intent.target))} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
+    `a landing was cut short while it brought ${visible(shortName(intent.target))} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
   );
 }

@@ -37,6 +37,8 @@ export type Report = {
   readonly newlyFailed: number;
   /** There was something to do, and other runs held all of it. */
   readonly allLeased: boolean;
+  /** It ended, by a signal or its time limit, before it had come to everything. */
+  readonly cutShort: boolean;
   /** Git processes started. */
   readonly processes: number;
 };
@@ -53,6 +55,7 @@ export function emptyReport(runId: string, startedAt: number, dryRun: boolean): 
     pushes: [],
     newlyFailed: 0,
     allLeased: false,
+    cutShort: false,
     processes: 0,
   };
 }
@@ -107,7 +110,10 @@ export function missResult(
 }
 
 /** The line that the log has for a result; these words are grepped for. */
-export function logLine(result: Result): { level: "notice" | "error" | "info"; text: string } {
+export function logLine(result: Pick<Result, "id" | "name" | "outcome" | "reason" | "detail">): {
+  level: "notice" | "error" | "info";
+  text: string;
+} {
   const who = `project ${result.id}: ${visible(result.name)}`;
   switch (result.outcome) {
     case "merged":

@@ -71,7 +71,15 @@ export async function settleMisses(
   if (!app.dryRun) await recordMisses(app.queue, app.runId, misses, app.now());
 }
 
-/** Logs and tallies what landed (its rows are written already), and settles what did not. */
+/** Logs what has landed: at once, for whoever is killed in the push that follows has landed it all the same. */
+export function logLanded(app: App, landed: readonly Landed[]): void {
+  for (const { projectId: id, name, outcome } of landed) {
+    const line = logLine({ id, name, outcome, reason: null, detail: null });
+    app.log[line.level](line.text);
+  }
+}
+
+/** Tallies what landed (its rows are written already), and settles what did not. */
 export async function settleGroup(
   app: App,
   tally: Tally,
@@ -83,8 +91,6 @@ export async function settleGroup(
     if (landed === undefined) continue;
     const result = landedResult(app, ready, landed, outcome);
     tally.results.push(result);
-    const line = logLine(result);
-    app.log[line.level](line.text);
     for (const warning of result.warnings) app.log.warn(`Project ${result.id}: ${visible(warning)}`);
   }
   const missed = outcome.missed.flatMap(({ work, trouble }) => {

@@ -15,7 +15,7 @@ import { type PushReport, postponeGone } from "./push.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
-import { settleGroup, settleMisses, type Tally } from "./settle.ts";
+import { logLanded, settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { refused } from "./trouble.ts";
 import { openVisits, type Visits } from "./visit.ts";
 import { isDue, type TickOptions, type WorkToDo } from "./work.ts";
@@ -61,15 +61,19 @@ export async function tick(
     const second = await gather(app, visits, active, work.secondLooks, options.limit, stop, options.only === null);
     await settleMisses(app, tally, [...first.missed, ...second.missed]);
     for (const group of byTarget([...first.ready, ...second.ready])) {
-      if (stop()) break;
       const [one] = group;
-      if (one === undefined) continue;
+      if (stop() || one === undefined) break;
       const { commonDir } = one.visit.repository;
       await lane.leave(commonDir);
       const details = new Map(
         group.map(({ candidate, startedAt: begun }) => [
           candidate.id,
-          { generation: candidate.generation, completedAt: candidate.completedAt, startedAt: begun },
+          {
+            generation: candidate.generation,
+            mergedStatus: candidate.mergedStatus,
+            completedAt: candidate.completedAt,
+            startedAt: begun,
+          },
         ]),
       );
       const works = group.map(({ work: each }) => each);
@@ -85,6 +89,7 @@ export async function tick(
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
+      logLanded(app, outcome.landed);
       await lane.enter(commonDir, async () => {
         const push = outcome.owed === null ? null : await pushLanded(app, visits, visit, outcome.owed).catch(givenUp);
         if (push !== null) pushes.push(push);
@@ -95,7 +100,7 @@ export async function tick(
     }
     await lane.end();
     // Read now: what a killed run had landed and recovery recorded is owed too.
-    for (const debt of pushing ? await debts(app.queue) : []) {
+    for (const debt of pushing ? await debts(app.queue, options.only) : []) {
       if (options.only === null && !isDue(debt.nextAt, app.now())) continue;
       if (stop()) break;
       if (pushes.some((push) => push.repository === debt.repository && push.target === debt.target)) continue;
@@ -119,13 +124,17 @@ export async function tick(
   const order = new Map([...work.candidates, ...work.secondLooks].map(({ id }, index) => [id, index]));
   tally.results.sort((a, b) => (order.get(a.id) ?? 0) - (order.get(b.id) ?? 0));
   const total = summary(tally.results);
-  if (tally.results.length === 0 && !stop()) app.log.info("No projects pending merge");
-  else app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
+  const looked = new Set(tally.results.map(({ id }) => id));
+  const cutShort = stop() && work.candidates.some(({ id }) => !looked.has(id));
+  if (cutShort) app.log.info("Ended before everything was done: the rest waits for the next run");
+  else if (tally.results.length === 0) app.log.info("No projects pending merge");
+  if (tally.results.length > 0)
+    app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
   if (!app.dryRun) {
     const merged = total.merged + total.alreadyMerged;
     await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
   }
-  return report(app, startedAt, tally, recovered, pushes);
+  return { ...report(app, startedAt, tally, recovered, pushes), cutShort };
 }
 
 /** A push that another run has taken over, or whose repository's disk refuses, stays owed. */

@@ -36,7 +36,7 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
     (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
   );
   const intents = await openIntents(queue);
-  const due = (pushing ? await debts(queue) : []).filter(
+  const due = (pushing ? await debts(queue, options.only) : []).filter(
     (debt) => options.only !== null || isDue(debt.nextAt, startedAt),
   );
   // Another run is at work there, or was killed: then its lock files and processes may be left, even without an open landing.

@@ -106,6 +106,7 @@ function describe(report: Report, paint: Paint): string {
     if (push.state !== "pushed") lines.push(`   push ${push.state}: ${visible(push.detail ?? "")} ${where}`);
     else if (report.results.length === 0) lines.push(`   pushed ${visible(shortName(push.target))} ${where}`);
   }
+  if (report.cutShort) lines.push("   ended before everything was done: the rest waits for the next run");
   if (lines.length === 0) return report.dryRun ? "Nothing would land." : "Nothing to do.";
   const of = (outcome: Result["outcome"]) => report.results.filter((result) => result.outcome === outcome).length;
   const merged = of("merged") + of("already_merged");

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { $, type Options, type ProcessPromise } from "zx/core";
 import { exitCode, UserError } from "../core/errors.ts";
 import { gitEnvironment } from "./environment.ts";
@@ -65,6 +66,7 @@ type Started = {
   readonly stdout: Buffer[];
   readonly stderr: Buffer[];
   readonly state: { timedOut: boolean };
+  readonly cwd: string;
 };
 
 function start(context: GitContext, call: GitCall, program: readonly string[], keepStdin: boolean): Started {
@@ -79,6 +81,7 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
   const stderr: Buffer[] = [];
   const state = { timedOut: false };
   context.count.processes++;
+  const cwd = call.cwd ?? context.cwd;
   const options: Partial<Options> = {
     // Directly, with an argument array: no shell is needed on the host, one task and 2 ms less a process.
     spawn: new Proxy(spawn, { apply: (run, _this, [, , options]) => run(file, argv, { ...options, shell: false }) }),
@@ -87,7 +90,7 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
     prefix: "",
     postfix: "",
     env,
-    cwd: call.cwd ?? context.cwd,
+    cwd,
     detached: true,
     nothrow: true,
     quiet: true,
@@ -116,7 +119,7 @@ function start(context: GitContext, call: GitCall, program: readonly string[], k
     // A grandchild may outlive git (a hung ssh): nothing of the group stays behind.
     if (state.timedOut || context.signal.aborted) signalGroup(pid, "SIGKILL");
   });
-  return { promise, stdout, stderr, state };
+  return { promise, stdout, stderr, state, cwd };
 }
 
 /** The error code with which a process could not even be started; null when it was. */
@@ -127,7 +130,9 @@ function spawnFailure(cause: unknown): string | null {
 async function finish(started: Started, call: GitCall): Promise<GitResult> {
   const output = await started.promise;
   const broken = spawnFailure(output.cause);
-  if (broken === "ENOENT" || broken === "EACCES") {
+  // spawn(3) tells a missing directory and a missing program alike.
+  const nowhere = broken !== null && !existsSync(started.cwd);
+  if (!nowhere && (broken === "ENOENT" || broken === "EACCES")) {
     throw new UserError(
       exitCode.usage,
       "git is not on PATH, or may not be run.",
@@ -137,7 +142,9 @@ async function finish(started: Started, call: GitCall): Promise<GitResult> {
   const stdout = Buffer.concat(started.stdout);
   // Out of processes or files: no git ran, which passes; the caller sees a git that failed.
   const stderr =
-    broken === null ? Buffer.concat(started.stderr).toString() : `fatal: git could not be started: ${broken}\n`;
+    broken === null
+      ? Buffer.concat(started.stderr).toString()
+      : `fatal: ${nowhere ? `${started.cwd} is gone` : `git could not be started: ${broken}`}\n`;
   const ended = started.state.timedOut
     ? "ended at its time limit"
     : output.signal === null

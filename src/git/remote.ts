@@ -170,10 +170,11 @@ function classify(result: GitResult): PushResult {
 export function lastWords(result: GitResult): string {
   if (result.timedOut) return "no answer within the time limit";
   const lines = result.stderr.split("\n").filter((line) => line.trim() !== "");
-  return (lines.findLast((line) => /^(fatal|error):/.test(line)) ?? lines.at(-1) ?? `exit ${result.code}`).slice(
-    0,
-    500,
-  );
+  const last = lines.findLastIndex((line) => /^(fatal|error):/.test(line));
+  const line = lines[last] ?? lines.at(-1) ?? `exit ${result.code}`;
+  // What ssh or the other side said of it stands before this one.
+  const cause = line.startsWith("fatal: Could not read from remote repository") ? lines[last - 1] : undefined;
+  return (cause ?? line).slice(0, 500);
 }
 
 // A path relative to the repository, as git reads it there; "host:path" and "scheme://" are left alone (git-push(1), "GIT URLS").

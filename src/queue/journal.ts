@@ -1,7 +1,8 @@
 import type { Queue, Transaction } from "./database.ts";
+import { generationColumns, generationOf } from "./generation.ts";
 import { demandLease, type Lease } from "./leases.ts";
 import { type Debt, type PushState, writePush } from "./pushes.ts";
-import { requiredInteger, requiredText, text } from "./rows.ts";
+import { integer, requiredInteger, requiredText, selectColumns, text } from "./rows.ts";
 
 /** The verbs of a landing's life in the database. Times are unix milliseconds. Every write demands the lease. */
 
@@ -11,6 +12,8 @@ export type Landed = {
   readonly projectId: number;
   readonly name: string;
   readonly generation: string;
+  /** What the row said when it was read. */
+  readonly mergedStatus: string | null;
   readonly completedAt: number | null;
   readonly startedAt: number;
   readonly outcome: "merged" | "already_merged";
@@ -78,10 +81,15 @@ export type Miss = {
 /** SQL: the row's error message, unless it is one that we wrote. */
 const withoutOurError = "CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END";
 
-/** S0: says what is about to happen to a repository, before git is touched. */
-export async function intend(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
-  await queue.write(async (tx) => {
+/**
+ * S0: says what is about to happen to a repository, before git is touched. Nothing is written when somebody has changed the row of one of
+ * the projects since it was read: what they wrote wins. Gives the numbers of those; none when the intent stands.
+ */
+export async function intend(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<number[]> {
+  return await queue.write(async (tx) => {
     await demandLease(tx, lease);
+    const overruled = await changedRows(tx, queue, intent.landed);
+    if (overruled.length > 0) return overruled;
     await tx.run(
       `INSERT INTO merge_landing (landing_id, run_id, repository, fence, target, base, tip, checkout, plan_json, state, created_at)
        VALUES (?,?,?,?,?,?,?,?,?,'intended',?)`,
@@ -98,7 +106,32 @@ export async function intend(queue: Queue, lease: Lease, intent: Intent, now: nu
         now,
       ],
     );
+    return [];
   });
+}
+
+/** Those of the projects whose rows are gone, or no longer say what they said when they were read. */
+async function changedRows(tx: Transaction, queue: Queue, landed: readonly Landed[]): Promise<number[]> {
+  const columns = selectColumns(queue.columns, "q", ["id", "status", "merged_status", ...generationColumns]);
+  const ids = JSON.stringify(landed.map(({ projectId }) => projectId));
+  const rows = await tx.all(
+    `SELECT ${columns} FROM project_queue AS q WHERE q.id IN (SELECT value FROM json_each(?))`,
+    [ids],
+  );
+  const same = new Set(
+    landed
+      .filter((one) =>
+        rows.some(
+          (row) =>
+            integer(row, "id") === one.projectId &&
+            text(row, "status")?.toLowerCase() === "completed" &&
+            text(row, "merged_status") === one.mergedStatus &&
+            generationOf(row) === one.generation,
+        ),
+      )
+      .map(({ projectId }) => projectId),
+  );
+  return landed.map(({ projectId }) => projectId).filter((id) => !same.has(id));
 }
 
 /** D: git has shown the landing in the target; now the rows say so, and what is owed to the remote. */
@@ -125,7 +158,10 @@ export async function record(queue: Queue, lease: Lease, intent: Intent, now: nu
   });
 }
 
-/** Work that was in the target already: recorded without a landing. `push` says why the remote does not have it; null when it has. */
+/**
+ * Work that was in the target already: recorded without a landing, but for rows that somebody has changed since they were read. `push`
+ * says why the remote does not have it; null when it has.
+ */
 export async function recordAlready(
   queue: Queue,
   lease: Lease,
@@ -136,7 +172,10 @@ export async function recordAlready(
   if (landed.length === 0) return;
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
-    for (const one of landed) await recordLanded(tx, lease.runId, one, null, push?.state ?? null, now);
+    const overruled = await changedRows(tx, queue, landed);
+    for (const one of landed) {
+      if (!overruled.includes(one.projectId)) await recordLanded(tx, lease.runId, one, null, push?.state ?? null, now);
+    }
     const target = landed[0]?.target ?? null;
     if (push !== null && target !== null) {
       await writePush(tx, lease.repository, target, { ...push, failures: 0, nextAt: null }, now);

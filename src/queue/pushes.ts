@@ -16,9 +16,14 @@ export type Debt = {
   readonly nextAt: number | null;
 };
 
-/** Every push that is owed, the oldest first. */
-export async function debts(queue: Queue): Promise<Debt[]> {
-  const rows = await queue.read("SELECT * FROM merge_push WHERE state <> 'pushed' ORDER BY changed_at");
+/** Every push that is owed, the oldest first; with `only`, those that one of these projects waits for. */
+export async function debts(queue: Queue, only: ReadonlySet<number> | null): Promise<Debt[]> {
+  const theirs = `AND EXISTS (SELECT 1 FROM merge_attempt AS a WHERE a.repository = p.repository AND a.target = p.target
+    AND a.push IN ('pending','withheld','refused') AND a.project_id IN (SELECT value FROM json_each(?)))`;
+  const rows = await queue.read(
+    `SELECT * FROM merge_push AS p WHERE state <> 'pushed' ${only === null ? "" : theirs} ORDER BY changed_at`,
+    only === null ? [] : [JSON.stringify([...only])],
+  );
   return rows.map((row) => ({
     repository: requiredText(row, "repository"),
     target: requiredText(row, "target"),
@@ -39,8 +44,14 @@ export async function owedTags(queue: Queue, repository: string, target: string)
   return rows.map((row) => requiredText(row, "tag"));
 }
 
-/** What the last push came to: the debt of the target, and the same word in every attempt that waited for it. */
-export async function recordPush(queue: Queue, lease: Lease, debt: Debt, now: number): Promise<void> {
+/** What the last push came to: the debt of the target, and the same word, with all that a failing git said, in every attempt that waited. */
+export async function recordPush(
+  queue: Queue,
+  lease: Lease,
+  debt: Debt,
+  now: number,
+  output: string | null = null,
+): Promise<void> {
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
     // Where there is no remote any more there is no debt either.
@@ -48,8 +59,9 @@ export async function recordPush(queue: Queue, lease: Lease, debt: Debt, now: nu
       await tx.run("DELETE FROM merge_push WHERE repository = ? AND target = ?", [debt.repository, debt.target]);
     } else await writePush(tx, debt.repository, debt.target, debt, now);
     await tx.run(
-      "UPDATE merge_attempt SET push = ? WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')",
-      [debt.state, debt.repository, debt.target],
+      `UPDATE merge_attempt SET push = ?, output = coalesce(?, output)
+       WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')`,
+      [debt.state, output, debt.repository, debt.target],
     );
   });
 }

@@ -1,3 +1,4 @@
+import { renameSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { outcomeOf, pushOf, queueOf, rowOf, startTick, tick, waitsOver } from "../helpers/landing.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
@@ -129,6 +130,50 @@ describe("while a run is at work", () => {
     expect(repo.read("cart.txt")).toBe("mine\n");
     expect((await outcomeOf(db, 1)).status).toBe("pending_merge");
     expect(refsOf(repo, "refs/tags", "refs/orchestrator", "refs/heads/backup*")).toEqual({});
+  });
+});
+
+describe("somebody else changes a row while another repository is pushed", () => {
+  /** Two repositories; the run stands in the first one's push, and goes on to the second when `go` is called. */
+  async function second(change: (db: string, last: Repo) => unknown) {
+    const { repo, db } = await project();
+    const [next, last] = [makeRepo({ dir: repo.dir, name: "next" }), makeRepo({ dir: repo.dir, name: "last" })];
+    await insertRows(db, [rowOf(next, withProject(next, "next").spec), rowOf(last, withProject(last, "last").spec)]);
+    const { env, reached, go } = stopAt(repo, "push");
+    const run = startTick(db, env);
+    await reached();
+    await change(db, last);
+    await go();
+    expect((await run.ended).code).toBe(0);
+    return { next, last, db };
+  }
+
+  const wishes: [string, string, string | undefined][] = [
+    ["skipped", "UPDATE project_queue SET merged_status = 'skipped' WHERE id = 3", "skipped"],
+    [
+      "failed",
+      "UPDATE project_queue SET merged_status = 'merge_failed', error_message = 'theirs' WHERE id = 3",
+      "merge_failed",
+    ],
+    ["worked on again", "UPDATE project_queue SET status = 'processing' WHERE id = 3", undefined],
+    ["completed again", "UPDATE project_queue SET started_at = started_at + 5000 WHERE id = 3", undefined],
+    ["deleted", "DELETE FROM project_queue WHERE id = 3", undefined],
+  ];
+  test.each(wishes)("%s: what they wrote wins, and it does not land", async (_what, statement, status) => {
+    const { last, db } = await second((queue) => sql(queue, statement));
+    expect(last.git("rev-list", "--count", "main")).toBe("1");
+    expect(refsOf(last, "refs/tags", "refs/orchestrator", "refs/heads/backup*")).toEqual({});
+    const [row] = await sql(db, "SELECT merged_status, error_message FROM project_queue WHERE id = 3");
+    if (status !== undefined) expect(row?.["merged_status"]).toBe(status);
+    expect((await outcomeOf(db, 2)).status).toBe("merged");
+  });
+
+  test("its repository is gone: that is its own trouble, and the others land", async () => {
+    const { next, db } = await second((_queue, last) => renameSync(last.path, `${last.path}.gone`));
+    expect(next.git("rev-list", "--count", "--first-parent", "main")).toBe("2");
+    expect((await outcomeOf(db, 3)).status).not.toBe("merged");
+    const [row] = await sql(db, "SELECT detail FROM merge_project WHERE project_id = 3");
+    expect(String(row?.["detail"])).not.toContain("not on PATH");
   });
 });
 

@@ -2,8 +2,8 @@ import { renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { cli } from "../helpers/cli.ts";
-import { pushOf, queueOf, tick, waitsOver } from "../helpers/landing.ts";
-import { sql } from "../helpers/queueDb.ts";
+import { pushOf, queueOf, rowOf, tick, waitsOver } from "../helpers/landing.ts";
+import { insertRows, sql } from "../helpers/queueDb.ts";
 import { colleague, isThere, makeRepo, withProject, withRemote, writeFiles } from "../helpers/repo.ts";
 
 /* What lands together, and what must not be decided together. */
@@ -92,6 +92,25 @@ describe("a push that is owed", () => {
     const done = await tick(db, [], { config: `[push]\nmode = "off"\n` });
     expect(done.report.pushes).toEqual([]);
     expect(remote.git("rev-list", "--count", "main")).toBe("1");
+  });
+
+  test("of others is left alone by --only, which does not ask for it either", async () => {
+    const { repo, db } = await owed();
+    const other = makeRepo({ dir: repo.dir, name: "other" });
+    await insertRows(db, [rowOf(other, withProject(other, "other").spec)]);
+    expect((await tick(db, ["--only", "2"])).report).toMatchObject({ pushes: [], summary: { merged: 1 } });
+    expect((await tick(db, ["--only", "1"])).report.pushes).toMatchObject([{ state: "pending" }]);
+  });
+
+  test("leaves with the attempt all that the refusing side said", async () => {
+    const repo = makeRepo();
+    const remote = withRemote(repo);
+    const lines = Array.from({ length: 40 }, (_, n) => `echo "policy ${n}: no" >&2`).join("\n");
+    writeFiles(remote.path, { "hooks/pre-receive": { program: `#!/bin/sh\n${lines}\nexit 1\n` } });
+    const db = await queueOf(repo, withProject(repo, "cart").spec);
+    expect((await tick(db)).of(1).push).toBe("refused");
+    const [row] = await sql(db, "SELECT output FROM merge_attempt");
+    expect(String(row?.["output"])).toMatch(/policy 0: no[\s\S]*policy 39: no/);
   });
 
   test("is none once the remote is taken away", async () => {
