@@ -23,6 +23,7 @@ import { exitCode, UserError } from "../core/errors.ts";
 import type { Config } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
 import type { DatabaseChoice } from "../host/paths.ts";
+import { statusTeller } from "../host/status-text.ts";
 import type { Stream } from "../host/voice.ts";
 import { openVoice, withStatus } from "../host/voice.ts";
 import type { Args, CommonValues, Positionals, Values } from "./argv.ts";
@@ -72,7 +73,10 @@ export type Context<A extends Args, P> = {
   note(text: string): void;
   /** A warning, to stderr, whatever --quiet says. */
   warn(text: string): void;
-  /** What is in hand, on the last line of a terminal's stderr until the next line of anything; unless --quiet. */
+  /**
+   * What is in hand: on the last line of a terminal's stderr until the next line of anything, unless --quiet; and for
+   * `systemctl status`.
+   */
   progress(step: string): void;
 };
 
@@ -156,6 +160,7 @@ function context(
   const { env, cwd } = host;
   const { quiet, verbose } = common;
   const voice = openVoice({ stderr, env, quiet, verbose });
+  const tellSystemd = statusTeller(env);
   const write = (text: string): void => {
     output.printed = true;
     stderr.clear();
@@ -221,6 +226,7 @@ function context(
     warn: (text) => voice.warn(text),
     progress(step) {
       if (!quiet) stderr.show(visible(step));
+      tellSystemd(visible(step));
     },
     print: write,
     printJson(value) {

@@ -60,6 +60,7 @@ export default command({
         },
         { limit, only },
       );
+      if (report.results.length > 0) context.progress(summary(report));
       if (json) {
         const { reportJson } = await import("../app/report.ts");
         context.printJson(reportJson(report));
@@ -108,15 +109,14 @@ function describe(report: Report, paint: Paint): string {
   }
   if (report.cutShort) lines.push("   ended before everything was done: the rest waits for the next run");
   if (lines.length === 0) return report.dryRun ? "Nothing would land." : "Nothing to do.";
-  const of = (outcome: Result["outcome"]) => report.results.filter((result) => result.outcome === outcome).length;
-  const merged = of("merged") + of("already_merged");
-  const sum = [
-    `${merged} ${report.dryRun ? "would merge" : "merged"}`,
-    `${of("merge_failed")} failed`,
-    `${of("held")} held`,
-  ];
   const cost = `${span(report.finishedAt - report.startedAt)}, ${counted(report.processes, "git process", "git processes")}`;
-  return [...lines, "", `${sum.join(", ")} ${paint("faint", `(${cost})`)}`].join("\n");
+  return [...lines, "", `${summary(report)} ${paint("faint", `(${cost})`)}`].join("\n");
+}
+
+function summary({ results, dryRun }: Report): string {
+  const of = (outcome: Result["outcome"]) => results.filter((result) => result.outcome === outcome).length;
+  const merged = of("merged") + of("already_merged");
+  return `${merged} ${dryRun ? "would merge" : "merged"}, ${of("merge_failed")} failed, ${of("held")} held`;
 }
 
 function line(result: Result, dryRun: boolean, paint: Paint): string {
