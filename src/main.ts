@@ -1,11 +1,7 @@
 import { basename } from "node:path";
 import type { Output } from "./commands/frame.ts";
 import type { ExitCode } from "./core/errors.ts";
-
-declare const __VERSION__: string;
-
-/** Filled in by the build; sources run as they are have none. */
-const version = typeof __VERSION__ === "string" ? __VERSION__ : "0.0.0";
+import { version } from "./host/version.ts";
 
 const output: Output = { json: false, verbose: false, printed: false };
 const stop = new AbortController();

@@ -20,5 +20,7 @@ export const commands: readonly Entry[] = [
   entry("Looking", "audit", "prove from git what says merged", () => import("./audit.ts")),
   entry("Setting up", "migrate", "make or update the queue database", () => import("./migrate.ts")),
   entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),
+  entry("Setting up", "install", "let the timer of systemd run it", () => import("./install.ts")),
+  entry("Setting up", "uninstall", "remove the timer", () => import("./uninstall.ts")),
   entry("Setting up", "demo", "try everything on a sandbox", () => import("./demo.ts")),
 ];

@@ -65,7 +65,12 @@ export function expandHome(path: string, env: Env): string {
   return path === "~" || path.startsWith("~/") ? join(home(env), path.slice(1)) : path;
 }
 
-const stateDirectory = (env: Env): string => join(xdg(env, "XDG_STATE_HOME", ".local/state"), "orchestrator-merge");
+/** Where the program keeps what is its own. */
+export const stateDirectory = (env: Env): string =>
+  join(xdg(env, "XDG_STATE_HOME", ".local/state"), "orchestrator-merge");
+
+/** Where a user's own units are (systemd.unit(5), "User Unit Search Path"). */
+export const unitDirectory = (env: Env): string => join(xdg(env, "XDG_CONFIG_HOME", ".config"), "systemd", "user");
 
 /** The XDG specification: a value that is not absolute is to be ignored. */
 function xdg(env: Env, name: string, fallback: string): string {
@@ -73,7 +78,7 @@ function xdg(env: Env, name: string, fallback: string): string {
   return value !== undefined && isAbsolute(value) ? value : join(home(env), fallback);
 }
 
-const home = (env: Env): string => env["HOME"] || homedir();
+export const home = (env: Env): string => env["HOME"] || homedir();
 
 /** Whether the text is the URL of a server is all that is decided here; src/queue/location.ts says which URLs will do. */
 function choice(value: string, source: string, cwd: string, env: Env): DatabaseChoice {

@@ -4,7 +4,19 @@ import { describe, expect, test } from "vitest";
 import { bundle, cli, program, run } from "../helpers/cli.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
 
-const commands = ["run", "retry", "add", "status", "stats", "audit", "migrate", "config", "demo"];
+const commands = [
+  "run",
+  "retry",
+  "add",
+  "status",
+  "stats",
+  "audit",
+  "migrate",
+  "config",
+  "install",
+  "uninstall",
+  "demo",
+];
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
 
 /** Words that are wrong, with what is said about them: the sentence and the way out. */

@@ -1,0 +1,113 @@
+import { join } from "node:path";
+import { exitCode, UserError } from "../core/errors.ts";
+import type { Env } from "./config.ts";
+import { unitDirectory } from "./paths.ts";
+import type { ServiceManager } from "./service-manager.ts";
+import type { Step } from "./steps.ts";
+import { asideOf, findUnits, lingerMarker, type UnitFile } from "./unit-files.ts";
+import { renderUnits, serviceUnit, timerUnit, type UnitSettings } from "./units.ts";
+
+/** What becomes of a unit file. `kept`: the user has changed it. `replaced`: it was somebody else's. */
+export type Fate = "written" | "updated" | "unchanged" | "kept" | "replaced";
+
+export type InstallPlan = {
+  readonly units: readonly { readonly path: string; readonly fate: Fate; readonly backup: string | null }[];
+  readonly steps: readonly Step[];
+  readonly warnings: readonly string[];
+};
+
+/**
+ * What has to be done so that the timer runs `settings.program`; no step when it does. A unit of that name which is not ours is stopped
+ * first, for two programs must not merge one queue, and kept as a copy. Throws UserError(2) where one of the whole system is active.
+ */
+export async function planInstall(settings: UnitSettings, env: Env, manager: ServiceManager): Promise<InstallPlan> {
+  await refuseSystemTimer(manager);
+  const texts = renderUnits(settings);
+  const found = findUnits(env);
+  const units = [...texts].map(([name, text]) => {
+    const path = join(unitDirectory(env), name);
+    const file = found.get(name);
+    const fate = fateOf(text, file);
+    return { path, fate, file, text, backup: fate === "replaced" && file !== undefined ? asideOf(file, env) : null };
+  });
+  const changed = units.filter(({ fate }) => fate !== "unchanged" && fate !== "kept");
+
+  const steps: Step[] = [];
+  if (changed.length > 0) steps.push({ do: "verify", files: texts });
+  if (units.some(({ fate }) => fate === "replaced")) {
+    steps.push(run({ otherwise: "" }, "systemctl", "--user", "disable", "--now", timerUnit));
+    steps.push(run({ otherwise: "" }, "systemctl", "--user", "stop", serviceUnit));
+  }
+  for (const { path, text, file, backup } of changed) {
+    if (backup !== null && file !== undefined) steps.push({ do: "write", path: backup, text: file.text });
+    steps.push({ do: "write", path, text });
+  }
+  const stale = changed.length > 0 || (await manager.property(timerUnit, "NeedDaemonReload")) === "yes";
+  if (stale) steps.push(run({}, "systemctl", "--user", "daemon-reload"));
+  if ((await manager.property(timerUnit, "UnitFileState")) !== "enabled" || changed.length > 0)
+    steps.push(run({}, "systemctl", "--user", "enable", timerUnit));
+  // A timer that is active goes by its old times until it is started anew.
+  if (stale) steps.push(run({}, "systemctl", "--user", "restart", timerUnit));
+  else if ((await manager.property(timerUnit, "ActiveState")) !== "active")
+    steps.push(run({}, "systemctl", "--user", "start", timerUnit));
+  if (!(await lingers(manager))) {
+    const otherwise =
+      `without linger the timer runs only while ${manager.user} is logged in, and it could not be switched on. ` +
+      `Have root do it: loginctl enable-linger ${manager.user}`;
+    steps.push(run({ otherwise, marker: lingerMarker(env) }, "loginctl", "enable-linger"));
+  }
+
+  const warnings = units.flatMap(({ fate, file }) => {
+    if (file === undefined) return [];
+    if (fate === "kept") {
+      return [
+        `${file.path} was changed by hand and is left as it is, so it is no longer updated. Changes belong into a drop-in: ` +
+          `systemctl --user edit ${file.name}; then remove the file and run install again.`,
+      ];
+    }
+    return fate === "replaced" && file.hasDropIns
+      ? [`the drop-ins in ${file.path}.d still apply: look through them.`]
+      : [];
+  });
+  return { units: units.map(({ path, fate, backup }) => ({ path, fate, backup })), steps, warnings };
+}
+
+async function refuseSystemTimer(manager: ServiceManager): Promise<void> {
+  const { stdout } = await manager.ask(["systemctl", "show", timerUnit, "-p", "ActiveState", "--value"]);
+  if (stdout.trim() !== "active") return;
+  throw new UserError(
+    exitCode.usage,
+    `the whole system has an active ${timerUnit} already, and two programs must not merge one queue.`,
+    `Have root stop it: systemctl disable --now ${timerUnit}`,
+  );
+}
+
+function fateOf(text: string, file: UnitFile | undefined): Fate {
+  if (file === undefined) return "written";
+  if (file.origin.by === "others") return "replaced";
+  if (file.origin.by === "us, edited") return "kept";
+  return file.text === text ? "unchanged" : "updated";
+}
+
+/** Whether the user's manager, and so the timer, runs while the user is not logged in. */
+async function lingers({ ask, user }: ServiceManager): Promise<boolean> {
+  return (await ask(["loginctl", "show-user", user, "-p", "Linger", "--value"])).stdout.trim() === "yes";
+}
+
+/** Throws UserError(2) when systemd reads the timer from another file than the one that was written: XDG_CONFIG_HOME differs there. */
+export async function demandOwnUnit(env: Env, manager: ServiceManager): Promise<void> {
+  const path = join(unitDirectory(env), timerUnit);
+  const read = await manager.property(timerUnit, "FragmentPath");
+  if (read === "" || read === path) return;
+  throw new UserError(
+    exitCode.usage,
+    `systemd reads ${read}, and not ${path}.`,
+    "Run install with the XDG_CONFIG_HOME that the service manager has: systemctl --user show-environment",
+  );
+}
+
+const run = (more: { readonly otherwise?: string; readonly marker?: string }, ...command: readonly string[]): Step => ({
+  do: "run",
+  command,
+  ...more,
+});
