@@ -22,5 +22,6 @@ export const commands: readonly Entry[] = [
   entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),
   entry("Setting up", "install", "let the timer of systemd run it", () => import("./install.ts")),
   entry("Setting up", "uninstall", "remove the timer", () => import("./uninstall.ts")),
+  entry("Setting up", "doctor", "check this host; each trouble with its fix", () => import("./doctor.ts")),
   entry("Setting up", "demo", "try everything on a sandbox", () => import("./demo.ts")),
 ];

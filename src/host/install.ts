@@ -90,7 +90,7 @@ function fateOf(text: string, file: UnitFile | undefined): Fate {
 }
 
 /** Whether the user's manager, and so the timer, runs while the user is not logged in. */
-async function lingers({ ask, user }: ServiceManager): Promise<boolean> {
+export async function lingers({ ask, user }: ServiceManager): Promise<boolean> {
   return (await ask(["loginctl", "show-user", user, "-p", "Linger", "--value"])).stdout.trim() === "yes";
 }
 

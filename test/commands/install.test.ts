@@ -1,56 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Command, Host } from "../../src/commands/frame.ts";
 import install from "../../src/commands/install.ts";
 import uninstall from "../../src/commands/uninstall.ts";
-import { temporaryDirectory } from "../helpers/directory.ts";
 import { queueDb } from "../helpers/queueDb.ts";
-import { standIn } from "../helpers/systemd.ts";
-
-const service = "tmux-orchestrator-auto-merge.service";
-const timer = "tmux-orchestrator-auto-merge.timer";
-
-/** A user's home with the stand-in for systemd, and a way to type commands there. */
-function host() {
-  const home = temporaryDirectory();
-  const systemd = standIn(home);
-  const type = async (command: Command, words = "", env: Record<string, string> = {}) => {
-    const written = { stdout: "", stderr: "" };
-    const stream = (name: "stdout" | "stderr") => ({
-      write(text: string) {
-        written[name] += text;
-      },
-    });
-    const here: Host = {
-      env: { ...systemd.env, ...env },
-      cwd: home,
-      stdout: stream("stdout"),
-      stderr: stream("stderr"),
-      now: () => new Date(0),
-      interruption: () => new AbortController().signal,
-    };
-    const argv = words.split(" ").filter((word) => word !== "");
-    await command.execute(argv, here, { json: false, verbose: false, printed: false });
-    return written;
-  };
-  const unit = (name: string) => readFileSync(join(systemd.units, name), "utf8");
-  /** As systemd would answer once the timer is on. */
-  const switchOn = (): void => {
-    const answers = { UnitFileState: "enabled", ActiveState: "active", NeedDaemonReload: "no" };
-    for (const [name, value] of Object.entries(answers))
-      systemd.answer(`systemctl --user show ${timer} -p ${name} --value`, value);
-  };
-  const linger = (): void => {
-    systemd.answer(`loginctl show-user ${userInfo().username} -p Linger --value`, "yes");
-  };
-  return { home, ...systemd, type, unit, switchOn, linger };
-}
+import { service, timer, userHost } from "../helpers/systemd.ts";
 
 describe("install", () => {
   test("on a new host makes the queue, writes the units, has them verified, and switches on timer and linger", async () => {
-    const { home, type, told, unit, state } = host();
+    const { home, type, told, unit, state } = userHost();
     const { stdout, stderr } = await type(install, "--every 15m");
     expect(stderr).toBe("");
     expect(stdout).toContain("a run every 15 min");
@@ -70,7 +28,7 @@ describe("install", () => {
   });
 
   test("again changes nothing, and keeps how often it runs", async () => {
-    const { type, told, unit, switchOn, linger } = host();
+    const { type, told, unit, switchOn, linger } = userHost();
     await type(install, "--every 15m");
     const before = [unit(service), unit(timer)];
     told();
@@ -85,7 +43,7 @@ describe("install", () => {
   });
 
   test("--dry-run shows files and commands and touches nothing", async () => {
-    const { home, type, told, units, state } = host();
+    const { home, type, told, units, state } = userHost();
     const before = readdirSync(home).sort();
     const { stdout } = await type(install, "--dry-run");
     expect(stdout).toContain(`make    ${state}/task_queue.db`);
@@ -101,7 +59,7 @@ describe("install", () => {
   });
 
   test("a unit that was changed by hand is left alone, with a word on drop-ins", async () => {
-    const { type, unit, units } = host();
+    const { type, unit, units } = userHost();
     await type(install);
     const changed = unit(service).replace("MemoryMax=1G", "MemoryMax=4G");
     writeFileSync(join(units, service), changed);
@@ -112,7 +70,7 @@ describe("install", () => {
   });
 
   test("the original's timer is stopped before anything is written, kept as a copy, and replaced", async () => {
-    const { type, told, unit, units, state } = host();
+    const { type, told, unit, units, state } = userHost();
     mkdirSync(join(units, `${service}.d`), { recursive: true });
     writeFileSync(join(units, timer), "[Timer]\nOnCalendar=*:0/5\n");
     symlinkSync("/dev/null", join(units, service)); // masked
@@ -133,7 +91,7 @@ describe("install", () => {
   });
 
   test("what systemd does not accept is not installed", async () => {
-    const { type, units, home } = host();
+    const { type, units, home } = userHost();
     const script = `#!/bin/sh\necho "$3:7: Unknown key name" >&2\n`;
     writeFileSync(join(home, "bin", "systemd-analyze"), script);
     await expect(type(install)).rejects.toThrow(`systemd does not accept the units: ${service}:7: Unknown key name`);
@@ -141,14 +99,14 @@ describe("install", () => {
   });
 
   test("a timer of the whole system is not raced", async () => {
-    const { type, answer, units } = host();
+    const { type, answer, units } = userHost();
     answer(`systemctl show ${timer} -p ActiveState --value`, "active");
     await expect(type(install)).rejects.toThrow("two programs must not merge one queue");
     expect(existsSync(units)).toBe(false);
   });
 
   test("a queue that somebody named must be there and migrated", async () => {
-    const { type, home } = host();
+    const { type, home } = userHost();
     await expect(type(install, `--db ${home}/no.db`)).rejects.toMatchObject({ code: 3 });
     const raw = await queueDb(home, { name: "raw.db", migrated: false, rows: [{}] });
     await expect(type(install, `--db ${raw}`)).rejects.toThrow("orchestrator-merge migrate");
@@ -159,15 +117,15 @@ describe("install", () => {
   });
 
   test("without a user manager it says what to do", async () => {
-    const { type, home } = host();
-    await expect(type(install, "", { XDG_RUNTIME_DIR: join(home, "none") })).rejects.toThrow(
+    const { type, home } = userHost();
+    await expect(type(install, "", { env: { XDG_RUNTIME_DIR: join(home, "none") } })).rejects.toThrow(
       /no service manager of systemd runs for the user .*loginctl enable-linger/,
     );
-    await expect(type(install, "", { HOME: "/nonexistent" })).rejects.toThrow("sudo does it with -H");
+    await expect(type(install, "", { env: { HOME: "/nonexistent" } })).rejects.toThrow("sudo does it with -H");
   });
 
   test("a command of systemd that fails is told with its words", async () => {
-    const { type, refuse } = host();
+    const { type, refuse } = userHost();
     refuse("systemctl --user daemon-reload", "Failed to reload: Access denied.\n");
     await expect(type(install)).rejects.toThrow(
       "systemctl --user daemon-reload failed: Failed to reload: Access denied. See what",
@@ -175,15 +133,15 @@ describe("install", () => {
   });
 
   test("a token that only this shell has is refused", async () => {
-    const { type } = host();
+    const { type } = userHost();
     const env = { ORCHESTRATOR_MERGE_AUTH_TOKEN: "s3cret", ORCHESTRATOR_MERGE_DB: "libsql://queue.example.com" };
-    await expect(type(install, "", env)).rejects.toThrow("which the timer does not see");
+    await expect(type(install, "", { env })).rejects.toThrow("which the timer does not see");
   });
 });
 
 describe("uninstall", () => {
   test("takes away what install made, linger too where install switched it on", async () => {
-    const { type, told, units, state } = host();
+    const { type, told, units, state } = userHost();
     await type(install);
     told();
     const { stdout } = await type(uninstall);
@@ -192,18 +150,18 @@ describe("uninstall", () => {
     expect(commands[0]).toBe(`systemctl --user disable --now ${timer}`);
     expect(commands.slice(-2)).toEqual(["systemctl --user daemon-reload", "loginctl disable-linger"]);
     expect(readdirSync(units)).toEqual([]);
-    expect(readdirSync(state)).toEqual(["task_queue.db"]);
+    expect(readdirSync(state).filter((name) => !name.startsWith("task_queue.db"))).toEqual([]);
     expect((await type(uninstall)).stdout).toBe("There is nothing of install here.\n");
     expect(told()).toEqual([]);
   });
 
   test("leaves linger that was on before, or could not be switched on", async () => {
-    const { type, told, linger } = host();
+    const { type, told, linger } = userHost();
     linger();
     await type(install);
     await type(uninstall);
     expect(told().filter((line) => line.startsWith("loginctl"))).toEqual([]);
-    const other = host();
+    const other = userHost();
     other.refuse("loginctl enable-linger", "Access denied\n");
     expect((await other.type(install)).stderr).toContain("loginctl enable-linger");
     await other.type(uninstall);
@@ -211,7 +169,7 @@ describe("uninstall", () => {
   });
 
   test("keeps a copy of what the user changed, leaves what is not ours, and --dry-run does nothing", async () => {
-    const { type, told, units, unit, state } = host();
+    const { type, told, units, unit, state } = userHost();
     await type(install);
     writeFileSync(join(units, service), `${unit(service)}# mine\n`);
     writeFileSync(join(units, timer), "[Timer]\n");

@@ -1,0 +1,117 @@
+import { existsSync } from "node:fs";
+import { exactTime, visible } from "../../core/describe.ts";
+import type { Env } from "../../host/config.ts";
+import { lingers } from "../../host/install.ts";
+import type { DatabaseChoice } from "../../host/paths.ts";
+import { openServiceManager, type ServiceManager } from "../../host/service-manager.ts";
+import { findUnits, type UnitFile } from "../../host/unit-files.ts";
+import { failedUnit, readUnits, renderUnits, serviceUnit, timerUnit } from "../../host/units.ts";
+import { version } from "../../host/version.ts";
+import { type Check, fail, failed, ok, warn } from "./check.ts";
+
+const install = "orchestrator-merge install";
+
+/** The units, the timer and its last run, and linger. `database` is what a command of this shell uses; null when that is not known. */
+export async function checkUnits(env: Env, database: DatabaseChoice | null): Promise<Check[]> {
+  const units = findUnits(env);
+  const service = units.get(serviceUnit);
+  const timer = units.get(timerUnit);
+  const none = units.size === 0;
+  let manager: ServiceManager;
+  try {
+    manager = openServiceManager(env);
+  } catch (error) {
+    // Somebody may want to run it by hand alone, where there is no systemd at all.
+    return [failed("units", error, none ? "warn" : "fail")];
+  }
+  if (service === undefined || timer === undefined) {
+    const missing = [serviceUnit, timerUnit].filter((name) => !units.has(name)).join(" and ");
+    return [warn("units", `${none ? "not installed" : `${missing} is missing`}: nothing lands by itself.`, install)];
+  }
+  const foreign = [...units.values()].find(({ origin }) => origin.by === "others");
+  if (foreign !== undefined) {
+    return [fail("units", `${foreign.path} is not of this program, which must not run beside another.`, install)];
+  }
+  return [
+    judgeFiles(units, service, timer),
+    ...judgeDatabase(readUnits(service.text, timer.text).database, database),
+    await judgeTimer(manager),
+    await judgeLastRun(manager),
+    await judgeLinger(manager),
+  ];
+}
+
+function judgeFiles(units: ReadonlyMap<string, UnitFile>, service: UnitFile, timer: UnitFile): Check {
+  const { program, database, configFile, calendar } = readUnits(service.text, timer.text);
+  if (program === null || !existsSync(program)) {
+    return fail(
+      "units",
+      `they start ${program ?? "another program"}, which is not there.`,
+      `Run from where it is now: ${install}`,
+    );
+  }
+  const edited = [...units.values()].find(({ origin }) => origin.by === "us, edited");
+  if (edited !== undefined) {
+    const fix = `Put the changes into a drop-in (systemctl --user edit ${edited.name}), remove the file, then: ${install}`;
+    return warn("units", `${edited.path} was changed by hand, so install leaves it as it is.`, fix);
+  }
+  const settings = { version, program, database: database ?? "", configFile, calendar: calendar ?? "" };
+  const texts = renderUnits(settings);
+  const old = [serviceUnit, timerUnit, failedUnit].find((name) => units.get(name)?.text !== texts.get(name));
+  if (old !== undefined) {
+    const { origin } = units.get(old) ?? service;
+    const by = origin.by === "others" || origin.version === version ? "another build" : `version ${origin.version}`;
+    return warn("units", `${old} was written by ${by}, and this is ${version}.`, install);
+  }
+  return ok("units", `of this version, in ${service.path.slice(0, -serviceUnit.length - 1)}, start ${program}`);
+}
+
+/** Timer and shell must look at one queue, or status tells of another one than lands. */
+function judgeDatabase(ofTimer: string | null, ofShell: DatabaseChoice | null): Check[] {
+  if (ofShell === null || ofTimer === null || ofTimer === ofShell.location) return [];
+  const says = `the timer uses ${visible(ofTimer)}, this shell ${visible(ofShell.location)} (${ofShell.source}).`;
+  return [warn("one queue", says, `Name one in the configuration, [queue] database, then: ${install}`)];
+}
+
+async function judgeTimer(manager: ServiceManager): Promise<Check> {
+  const switchOn = `systemctl --user enable --now ${timerUnit}`;
+  const [enabled, active] = [
+    await manager.property(timerUnit, "UnitFileState"),
+    await manager.property(timerUnit, "ActiveState"),
+  ];
+  if (active !== "active") return fail("timer", `it is ${active || "unknown"}: nothing lands by itself.`, switchOn);
+  if (enabled !== "enabled")
+    return fail("timer", `it is ${enabled || "unknown"}: it stops with the next boot.`, switchOn);
+  return ok("timer", `active, next at ${await manager.property(timerUnit, "NextElapseUSecRealtime")}`);
+}
+
+async function judgeLastRun(manager: ServiceManager): Promise<Check> {
+  const result = await manager.property(serviceUnit, "Result");
+  if (result === "success" || result === "") return ok("last run", "ended well, or there was none since the boot");
+  return fail(
+    "last run",
+    `it died: ${result}.`,
+    `journalctl --user -u ${serviceUnit}; the next run takes up what it left`,
+  );
+}
+
+async function judgeLinger(manager: ServiceManager): Promise<Check> {
+  if (await lingers(manager)) return ok("linger", "on: the timer runs while nobody is logged in");
+  const says = `off: the timer runs only while ${manager.user} is logged in.`;
+  return warn("linger", says, `loginctl enable-linger ${manager.user}`);
+}
+
+/** This program is younger than that. */
+const earliest = Date.UTC(2026, 0, 1);
+/** What clocks of hosts that share a queue may differ. */
+const tolerance = 5 * 60_000;
+
+/** `latest`: a moment that the queue knows has been. Times of day decide backoff, windows and names of tags. */
+export function checkClock(now: number, latest: number | null): Check {
+  const fix = "Set the clock: timedatectl set-ntp true";
+  if (now < earliest) return fail("clock", `it is at ${exactTime(now)}, before this program was written.`, fix);
+  if (latest !== null && latest > now + tolerance) {
+    return fail("clock", `it is at ${exactTime(now)}, and the queue knows of a run at ${exactTime(latest)}.`, fix);
+  }
+  return ok("clock", "plausible");
+}
