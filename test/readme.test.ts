@@ -11,7 +11,15 @@ import { sql } from "./helpers/queueDb.ts";
 
 const root = join(import.meta.dirname, "..");
 const read = (file: string): string => readFileSync(join(root, file), "utf8");
-const pages = ["README.md", "CHANGELOG.md", "docs/configuration.md", "docs/schema.md", "docs/states.md"];
+const pages = [
+  "README.md",
+  "CHANGELOG.md",
+  "docs/configuration.md",
+  "docs/schema.md",
+  "docs/states.md",
+  "docs/recovery.md",
+  "docs/threat-model.md",
+];
 const blocks = (page: string, language: string): string[] =>
   [...read(page).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map((match) => match[1] ?? "");
 

@@ -51,7 +51,7 @@ describe("a rendered unit", () => {
     for (const line of [
       "MemoryMax=1G",
       "CPUQuota=70%",
-      "TasksMax=16",
+      "TasksMax=20",
       "TimeoutStartSec=600",
       `OnFailure=${failedUnit}`,
     ])
