@@ -74,11 +74,14 @@ export const noMoreFiles =
     return await over;
   };
 
+/** Which calls fail, with what error, on which files of the database: "" is itself, "-wal" what is not in it yet. */
+export type Failure = { readonly calls: string; readonly error: string; readonly files?: readonly string[] };
+
 /** The database's own calls fail from the n-th on, as on a disk or a network that has gone away. */
 export const failingDatabase =
-  (calls: string, error: string, from: number): Disturbance =>
+  ({ calls, error, files }: Failure, from: number): Disturbance =>
   async (slot) => {
-    const paths = databaseFiles(slot).flatMap((path) => ["-P", path]);
+    const paths = databaseFiles(slot, files).flatMap((path) => ["-P", path]);
     const inject = `inject=${calls}:error=${error}:when=${from}+`;
     const log = join(slot.path, "shim", "hit");
     return await slot.start(undefined, [
@@ -97,11 +100,11 @@ export const failingDatabase =
   };
 
 /** How often an undisturbed run makes such calls on the database. */
-export async function databaseCalls(slot: Slot, calls: string): Promise<number> {
+export async function databaseCalls(slot: Slot, { calls, files }: Failure): Promise<number> {
   await slot.reset();
   setAmbush(slot.path, { kind: "none" });
   const log = join(slot.path, "shim", "calls");
-  const paths = databaseFiles(slot).flatMap((path) => ["-P", path]);
+  const paths = databaseFiles(slot, files).flatMap((path) => ["-P", path]);
   await slot.start(undefined, [
     "strace",
     "-f",
@@ -122,7 +125,8 @@ export async function databaseCalls(slot: Slot, calls: string): Promise<number> 
     .reduce((sum, line) => sum + (/^ *\d+ *$/.test(line) ? 0 : Number(line.match(/^ *(\d+)/)?.[1] ?? 0)), 0);
 }
 
-const databaseFiles = ({ world }: Slot): string[] => ["", "-wal", "-shm"].map((suffix) => world.db + suffix);
+const databaseFiles = ({ world }: Slot, files: readonly string[] = ["", "-wal", "-shm"]): string[] =>
+  files.map((suffix) => world.db + suffix);
 
 /** Somebody holds the database from a moment on, until the run has ended. */
 export const lockedDatabase =
