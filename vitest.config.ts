@@ -17,6 +17,7 @@ const slow = [
   "test/faults/**/*.test.ts",
   "test/hostile/**/*.test.ts",
   "test/differential/**/*.test.ts",
+  "test/systemd/**/*.test.ts",
   "test/readme.test.ts",
 ];
 
