@@ -27,7 +27,8 @@ beforeAll(setup);
 
 /**
  * A person's home and a clone to type the README's commands in. The service manager is the one thing that is not there: a stand-in
- * takes down what it is told, and refuses a unit that nobody has put in place.
+ * takes down what it is told, refuses a unit that nobody has put in place, and says of the others that they are active. With the real
+ * one: test/systemd.
  */
 function sandbox() {
   const home = temporaryDirectory();
@@ -36,16 +37,19 @@ function sandbox() {
   for (const part of ["dist", "systemd"]) symlinkSync(join(root, part), join(clone, part));
   symlinkSync(process.execPath, join(bin, "node"));
   symlinkSync(join(root, "node_modules", "@deno", `linux-${process.arch}-glibc`, "deno"), join(bin, "deno"));
-  const told = join(home, "told");
+  const [told, runtime] = [join(home, "told"), join(home, "runtime")];
+  mkdirSync(runtime);
   for (const name of ["systemctl", "loginctl", "journalctl"]) {
     const script = `#!/bin/sh
       echo "${name} $*" >> '${told}'
-      for word; do case $word in *.service|*.timer) test -e "$HOME/.config/systemd/user/$word" || exit 1; esac; done\n`;
+      for word; do case $word in *.service|*.timer) test -e "$HOME/.config/systemd/user/$word" || exit 1; esac; done
+      case "$*" in "--user show "*ActiveState*) echo active ;; "--user show "*UnitFileState*) echo enabled ;; esac\n`;
     writeFileSync(join(bin, name), script);
     chmodSync(join(bin, name), 0o755);
   }
   const env = {
     HOME: home,
+    XDG_RUNTIME_DIR: runtime,
     PATH: `${home}/.local/bin:${bin}:${process.env["PATH"]}`,
     GIT_CONFIG_GLOBAL: "/dev/null",
     GIT_AUTHOR_NAME: "Pat User",
@@ -87,11 +91,12 @@ describe("the README", () => {
     );
     expect(readFileSync(join(home, "shop", "cart.txt"), "utf8")).toContain("discount");
     expect(said.get("node")?.match(/🔀\[MERGED\] +shop-discounts/g)).toHaveLength(2);
-    expect(told()).toContain("systemctl --user enable --now tmux-orchestrator-auto-merge.timer");
+    expect(told()).toContain("systemctl --user enable tmux-orchestrator-auto-merge.timer");
 
     expect(removed).toBeDefined();
     await type(removed ?? "");
     expect(existsSync(join(home, ".local", "bin", "orchestrator-merge"))).toBe(false);
+    expect(told()).toContain("systemctl --user disable --now tmux-orchestrator-auto-merge.timer");
     await expect(type("systemctl --user start tmux-orchestrator-auto-merge.service")).rejects.toThrow("exit 1");
   });
 
