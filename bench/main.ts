@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { idle } from "./idle.ts";
 import { large } from "./large.ts";
+import { type PeakRow, peaks } from "./peaks.ts";
 import { recovery } from "./recovery.ts";
 import { measure, type Row } from "./scenario.ts";
 import { small } from "./small.ts";
@@ -19,7 +20,7 @@ import { makeWorld } from "./world.ts";
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    only: { type: "string", default: "idle,recovery,small,large" },
+    only: { type: "string", default: "idle,recovery,small,large,peaks" },
     rounds: { type: "string" },
     files: { type: "string", default: "20000" },
     branches: { type: "string", default: "100" },
@@ -33,6 +34,7 @@ const progress = (text: string) => {
 
 const dir = realpathSync(mkdtempSync(join(tmpdir(), "orchestrator-merge-bench-")));
 const rows: Row[] = [];
+const needed: PeakRow[] = [];
 try {
   const world = makeWorld(dir);
   if (only.has("idle"))
@@ -43,8 +45,9 @@ try {
     const size = { files: Number(values.files), branches: Number(values.branches), rounds: rounds(3) };
     for await (const scenario of large(world, size, progress)) rows.push(await measure(scenario, progress));
   }
+  if (only.has("peaks")) for await (const row of peaks(world, progress)) needed.push(row);
 } finally {
   progress("");
   rmSync(dir, { recursive: true, force: true });
 }
-process.stdout.write(values.json ? asJson(rows) : asTable(rows));
+process.stdout.write(values.json ? asJson(rows, needed) : asTable(rows, needed));
