@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { lstatSync, readFileSync, readlinkSync, rmdirSync, unlinkSync } from "node:fs";
+import { lstatSync, readFileSync, readlinkSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { LookedAt } from "./dirty.ts";
 import { pathIn, showPath } from "./paths.ts";
 import { type GitContext, type GitResult, git } from "./process.ts";
@@ -31,6 +32,8 @@ export async function putCheckoutBack(
 ): Promise<string[] | GitResult> {
   const users: string[] = [];
   const restore: string[] = [];
+  const note = join(tree.gitDir, "orchestrator-merge-restores");
+  const begun = restoresIn(note);
   for (const change of changes) {
     if (change.oldMode === "160000" || change.newMode === "160000") continue;
     const absent = change.oldMode === "000000";
@@ -41,7 +44,8 @@ export async function putCheckoutBack(
       else removeEmptyParents(tree.path, change.path);
       continue;
     }
-    const whose = found === "other" ? "user's" : await judge(context, tree, standards, change, found);
+    const ours = begun.has(restoreOf(change));
+    const whose = found === "other" ? "user's" : await judge(context, tree, standards, change, found, ours);
     if (typeof whose !== "string") return whose;
     if (whose === "user's") users.push(change.path);
     else if (whose === "git's" && absent) {
@@ -53,6 +57,10 @@ export async function putCheckoutBack(
   const free = restore.filter((path) => isFree(tree.path, path));
   users.push(...restore.filter((path) => !free.includes(path)));
   if (free.length > 0) {
+    noteRestores(
+      note,
+      changes.filter(({ path }) => free.includes(path)),
+    );
     // With the stat data (--index): where line ends are converted, git takes another size than the index's for a change.
     const result = await git(context, {
       gitDir: tree.gitDir,
@@ -66,7 +74,27 @@ export async function putCheckoutBack(
       return result;
     }
   }
+  rmSync(note, { force: true });
   return users;
+}
+
+/** Which versions of which paths a put-back has begun to write: killed in it, the beginning of the old version is there, and ours. */
+const restoreOf = ({ oldOid, path }: Change): string => `${oldOid} ${path}`;
+
+function restoresIn(note: string): Set<string> {
+  try {
+    return new Set(readFileSync(note, "latin1").split("\0"));
+  } catch {
+    return new Set();
+  }
+}
+
+function noteRestores(note: string, changes: readonly Change[]): void {
+  try {
+    writeFileSync(note, changes.map(restoreOf).join("\0"), "latin1");
+  } catch {
+    // a full disk: what fails then is seen to below
+  }
 }
 
 /**
@@ -136,6 +164,7 @@ async function judge(
   standards: Standards,
   change: Change,
   found: Content,
+  restoring = false,
 ): Promise<"old" | "git's" | "user's" | GitResult> {
   const modeIs = (mode: string) =>
     found.mode === mode || (!standards.fileMode && found.mode !== "120000" && mode !== "120000");
@@ -162,6 +191,7 @@ async function judge(
   const known = verdict(oid === change.oldOid, oid === change.newOid);
   if (known !== null) return known;
   if (isBeginning(await blob(change.newOid, change.newMode, null))) return "git's";
+  if (restoring && isBeginning(await blob(change.oldOid, change.oldMode, null))) return "git's";
   if (found.mode === "120000") return "user's";
   const attributes = await standards.attributes();
   if ("code" in attributes) return attributes;
@@ -169,7 +199,7 @@ async function judge(
   const after = await blob(change.newOid, change.newMode, attributes.after);
   // Written once more even if it is the old version: the index may not have its size, and git takes another size for a change.
   const isOld = (before?.equals(found.content) ?? false) && verdict(true, false) !== null;
-  return isOld || isBeginning(after) ? "git's" : "user's";
+  return isOld || isBeginning(after) || (restoring && isBeginning(before)) ? "git's" : "user's";
 }
 
 /** git writes two modes for files whatever an old tree says (100664). */
