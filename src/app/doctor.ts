@@ -7,7 +7,7 @@ import type { Queue } from "../queue/database.ts";
 import { type Health, readHealth } from "../queue/health.ts";
 import { dbFlag } from "../queue/location.ts";
 import { type Check, fail, failed, ok } from "./doctor/check.ts";
-import { checkClock, checkUnits } from "./doctor/host.ts";
+import { checkClock, checkUnits, timerEnvironment } from "./doctor/host.ts";
 import { checkGit, checkLeftovers, checkRemotes } from "./doctor/repositories.ts";
 
 /** How many repositories' remotes are asked. */
@@ -49,7 +49,10 @@ export async function examine(patient: Patient): Promise<Check[]> {
       ofQueue.push(
         ...(await patient.withQueue(async (queue) => {
           health = await readHealth(queue, repositories);
-          const found = await checkRemotes(git, config, health.repositories, patient.progress);
+          const ofTimer = await timerEnvironment(env);
+          const agentHere = ofTimer["SSH_AUTH_SOCK"] !== env["SSH_AUTH_SOCK"];
+          const context = { ...git, env: ofTimer };
+          const found = await checkRemotes(context, config, health.repositories, agentHere, patient.progress);
           return [await checkLeftovers(queue, health, db), ...found];
         })),
       );

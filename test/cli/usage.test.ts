@@ -82,6 +82,11 @@ test("with --json the error is the one document on stdout too", async () => {
   ]);
 });
 
+test("the script, whose Node would not fit into the limits of the unit, is not installed", async () => {
+  const { code, stderr } = await run(process.execPath, [bundle, "install"], { env: { HOME: temporaryDirectory() } });
+  expect([code, stderr]).toEqual([2, expect.stringContaining("Run install with the executable")]);
+});
+
 test("--version, alone or after a command, is the name and the number", async () => {
   const said = { code: 0, stdout: `orchestrator-merge ${version}\n`, stderr: "" };
   expect(await cli(["--version"])).toEqual(said);

@@ -6,7 +6,7 @@ import doctor from "../../src/commands/doctor.ts";
 import install from "../../src/commands/install.ts";
 import { readUnits, renderUnits } from "../../src/host/units.ts";
 import { now, queueDb, sql } from "../helpers/queueDb.ts";
-import { makeRepo } from "../helpers/repo.ts";
+import { makeRepo, withRemote } from "../helpers/repo.ts";
 import { service, timer, userHost } from "../helpers/systemd.ts";
 
 const document = z.strictObject({
@@ -209,6 +209,9 @@ describe("units", () => {
 });
 
 describe("clock, leftovers, remotes", () => {
+  const attempt =
+    "INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, repository) VALUES (?,1,'p','r',0,?)";
+
   test("a clock before this program, and one before the last run", async () => {
     const { see, db } = await healthy();
     expect((await see("", { now: 0 })).of("clock")).toMatchObject({
@@ -242,8 +245,6 @@ describe("clock, leftovers, remotes", () => {
   test("a remote that does not answer, and a repository that is gone", async () => {
     const { see, db, home } = await healthy();
     const repo = makeRepo();
-    const attempt =
-      "INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, repository) VALUES (?,1,'p','r',0,?)";
     await sql(db, attempt, ["A", join(repo.path, ".git")]);
     expect((await see()).of("remotes")?.state).toBe("ok");
     repo.git("remote", "add", "origin", join(home, "nowhere.git"));
@@ -252,5 +253,27 @@ describe("clock, leftovers, remotes", () => {
     expect(code).toBe(0);
     await sql(db, attempt, ["B", join(home, "gone", ".git")]);
     expect((await see()).of("remotes")?.says).toContain("the repository is gone");
+  });
+
+  test("a remote that answers with this shell's ssh agent only, which the timer has not", async () => {
+    const { see, db, program, answer } = await healthy();
+    const repo = makeRepo();
+    repo.git("remote", "add", "origin", `ssh://host${withRemote(repo, { name: "bare" }).path}`);
+    program(
+      "ssh",
+      `test -n "$SSH_AUTH_SOCK" || { echo 'Permission denied (publickey).' >&2; exit 255; }
+      for last; do :; done
+      eval "exec $last"\n`,
+    );
+    await sql(db, attempt, ["A", join(repo.path, ".git")]);
+    const env = { SSH_AUTH_SOCK: "/run/agent" };
+    expect((await see("", { env })).of("remotes")).toMatchObject({
+      state: "warn",
+      fix: expect.stringMatching(
+        /^Let the timer use your ssh agent: systemctl --user import-environment SSH_AUTH_SOCK/,
+      ),
+    });
+    answer("systemctl --user show-environment", "HOME=/home/pat\nSSH_AUTH_SOCK=/run/agent\n");
+    expect((await see("", { env })).of("remotes")?.state).toBe("ok");
   });
 });

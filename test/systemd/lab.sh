@@ -1,7 +1,7 @@
 #!/bin/bash
 # A real `systemd --user` with its journal, for a user that exists nowhere else, on a host whose PID 1 may be anything. Needs root.
 # Nothing of the host changes: mounts and processes are in namespaces of their own, /run, /home and /var/log are empty file systems, and
-# the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end.
+# the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end. Only an /etc/machine-id is made where there is none at all, as systemd itself would.
 #
 # Prints "unshare PID" (its first child is PID 1 of the namespaces), "ready" when the manager answers, and ends when stdin does.
 set -u
@@ -60,7 +60,11 @@ mkdir -p /run/lab
 cp "$lists"/* /run/lab
 rm -r "$lists"
 for each in passwd group; do mount --bind /run/lab/$each /etc/$each; done
-[ -s /etc/machine-id ] || { echo 0123456789abcdef0123456789abcdef >/run/lab/machine-id && touch /etc/machine-id && mount --bind /run/lab/machine-id /etc/machine-id; }
+if ! grep -qsx '[0-9a-f]\{32\}' /etc/machine-id; then # an image has none before its first boot, and the journal needs one
+  echo 0123456789abcdef0123456789abcdef >/run/lab/machine-id
+  [ -e /etc/machine-id ] || : >/etc/machine-id
+  mount --bind /run/lab/machine-id /etc/machine-id
+fi
 mkdir -p /run/lock /run/systemd/system /run/systemd/journal /run/systemd/journald.conf.d /run/user/$id /home/$user "/var/log/journal/$(cat /etc/machine-id)"
 touch /run/systemd/journal/flushed # so that the user has a journal of their own to read
 printf '[Journal]\nRateLimitBurst=0\n' >/run/systemd/journald.conf.d/lab.conf

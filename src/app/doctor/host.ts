@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { exactTime, visible } from "../../core/describe.ts";
+import { UserError } from "../../core/errors.ts";
 import type { Env } from "../../host/config.ts";
 import { lingers } from "../../host/install.ts";
 import type { DatabaseChoice } from "../../host/paths.ts";
@@ -99,6 +100,21 @@ async function judgeLinger(manager: ServiceManager): Promise<Check> {
   if (await lingers(manager)) return ok("linger", "on: the timer runs while nobody is logged in");
   const says = `off: the timer runs only while ${manager.user} is logged in.`;
   return warn("linger", says, `loginctl enable-linger ${manager.user}`);
+}
+
+/**
+ * What the timer's git sees of an ssh agent: the service manager's, and not this shell's, with which everything would seem to work. The
+ * environment as it is where no timer is installed.
+ */
+export async function timerEnvironment(env: Env): Promise<Env> {
+  if (!findUnits(env).has(timerUnit)) return env;
+  try {
+    const { stdout } = await openServiceManager(env).ask(["systemctl", "--user", "show-environment"]);
+    return { ...env, SSH_AUTH_SOCK: /^SSH_AUTH_SOCK=(.*)$/m.exec(stdout)?.[1] };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return env;
+  }
 }
 
 /** This program is younger than that. */

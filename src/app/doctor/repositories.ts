@@ -47,11 +47,15 @@ export async function checkLeftovers(queue: Queue, health: Health, db: string): 
 /** How long one remote may take to answer, in milliseconds. */
 const patience = 10_000;
 
-/** Asks the remotes of the repositories for their branches, as a run does before it pushes. */
+/**
+ * Asks the remotes of the repositories for their branches, as a run of the timer does before it pushes; `context` has the timer's
+ * environment. `agentHere`: this shell has an ssh agent that the timer has not.
+ */
 export async function checkRemotes(
   context: GitContext,
   config: Config,
   repositories: readonly string[],
+  agentHere: boolean,
   progress: (step: string) => void,
 ): Promise<Check[]> {
   if (config.push.mode === "off") return [ok("remotes", "not used: [push] mode is off")];
@@ -60,7 +64,10 @@ export async function checkRemotes(
     progress(`asking the remote of ${path}`);
     const trouble = await troubleWithRemote(context, config, path);
     if (trouble === null) continue;
-    const fix = `Try it by hand: git --git-dir=${visible(path)} ls-remote ${config.push.remote}; until then pushes are tried again.`;
+    const agent = agentHere
+      ? "Let the timer use your ssh agent: systemctl --user import-environment SSH_AUTH_SOCK. "
+      : "";
+    const fix = `${agent}Try it by hand: git --git-dir=${visible(path)} ls-remote ${config.push.remote}; pushes are tried again.`;
     checks.push(warn("remotes", `that of ${visible(path)}: ${visible(trouble).replace(/\.?$/, ".")}`, fix));
   }
   if (checks.length > 0) return checks;
