@@ -1,11 +1,10 @@
 import { existsSync, statSync } from "node:fs";
-import { userInfo } from "node:os";
 import { visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { ownExecutable } from "../host/executable.ts";
 import { demandOwnUnit, type InstallPlan, planInstall } from "../host/install.ts";
 import { chooseConfigFile, type DatabaseChoice, home } from "../host/paths.ts";
-import { openServiceManager } from "../host/service-manager.ts";
+import { currentUser, openServiceManager } from "../host/service-manager.ts";
 import { carryOut, describeStep, type Step } from "../host/steps.ts";
 import { findUnits } from "../host/unit-files.ts";
 import { calendarOf, defaultCalendar, everyOf, readUnits, serviceUnit, timerUnit } from "../host/units.ts";
@@ -103,7 +102,7 @@ type Here = Pick<Context<Record<never, never>, never>, "config" | "database" | "
 /** After `sudo` without -H the home may be another user's, where our files would be in the way. Throws UserError(2). */
 function demandOwnHome(env: Here["env"]): void {
   const directory = home(env);
-  const { uid, username } = userInfo();
+  const { uid, username } = currentUser();
   const owner = statSync(directory, { throwIfNoEntry: false })?.uid;
   if (owner === uid) return;
   const what = owner === undefined ? "is not there" : "belongs to another user";

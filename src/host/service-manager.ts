@@ -28,7 +28,7 @@ export type ServiceManager = {
  * which systemd makes with the manager. Throws UserError(2) when there is none.
  */
 export function openServiceManager(env: Env): ServiceManager {
-  const { uid, username } = userInfo();
+  const { uid, username } = currentUser();
   const given = env["XDG_RUNTIME_DIR"];
   const standard = `/run/user/${uid}`;
   const directory = [given, standard].find((path) => path !== undefined && isOwn(path, uid));
@@ -69,6 +69,16 @@ export function openServiceManager(env: Env): ServiceManager {
       return stdout.trim();
     },
   };
+}
+
+/** Who runs this; a user that no list has (a container's) goes by the number, which loginctl takes too. */
+export function currentUser(): { readonly uid: number; readonly username: string } {
+  try {
+    return userInfo();
+  } catch {
+    const uid = process.getuid?.() ?? 0;
+    return { uid, username: String(uid) };
+  }
 }
 
 function isOwn(path: string, uid: number): boolean {

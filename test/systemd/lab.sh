@@ -1,7 +1,7 @@
 #!/bin/bash
 # A real `systemd --user` with its journal, for a user that exists nowhere else, on a host whose PID 1 may be anything. Needs root.
-# Nothing of the host changes: mounts and processes are in namespaces of their own, /run, /home and /var/log are empty file systems, and
-# the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end. Only an /etc/machine-id is made where there is none at all, as systemd itself would.
+# Nothing of the host changes: mounts and processes are in namespaces of their own, /run, /home and /var/log are empty file systems,
+# /etc is a copy, and the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end.
 #
 # Prints "unshare PID" (its first child is PID 1 of the namespaces), "ready" when the manager answers, and ends when stdin does.
 set -u
@@ -51,20 +51,15 @@ wait_for() {
   exit 3
 }
 mount --make-rprivate /
-lists=$(mktemp -d)
-cp /etc/passwd /etc/group "$lists"
-echo "$user:x:$id:$id::/home/$user:/bin/bash" >>"$lists/passwd"
-echo "$user:x:$id:" >>"$lists/group"
 for each in /run /home /var/log; do mount -t tmpfs -o mode=755 tmpfs $each; done
-mkdir -p /run/lab
-cp "$lists"/* /run/lab
-rm -r "$lists"
-for each in passwd group; do mount --bind /run/lab/$each /etc/$each; done
-if ! grep -qsx '[0-9a-f]\{32\}' /etc/machine-id; then # an image has none before its first boot, and the journal needs one
-  echo 0123456789abcdef0123456789abcdef >/run/lab/machine-id
-  [ -e /etc/machine-id ] || : >/etc/machine-id
-  mount --bind /run/lab/machine-id /etc/machine-id
-fi
+# All of /etc and not its files one by one: a mount on a file is gone when somebody on the host puts another in its place.
+mkdir /run/lab
+cp -a /etc /run/lab/etc
+mount --bind /run/lab/etc /etc
+echo "$user:x:$id:$id::/home/$user:/bin/bash" >>/etc/passwd
+echo "$user:x:$id:" >>/etc/group
+# An image has none before its first boot, and the journal needs one.
+grep -qsx '[0-9a-f]\{32\}' /etc/machine-id || echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 mkdir -p /run/lock /run/systemd/system /run/systemd/journal /run/systemd/journald.conf.d /run/user/$id /home/$user "/var/log/journal/$(cat /etc/machine-id)"
 touch /run/systemd/journal/flushed # so that the user has a journal of their own to read
 printf '[Journal]\nRateLimitBurst=0\n' >/run/systemd/journald.conf.d/lab.conf
