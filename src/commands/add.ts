@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { projectName, visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { dbFlag } from "../queue/location.ts";
-import { list, option, type Parse, text } from "./argv.ts";
+import { directoryPath, filePath, list, option, type Parse, text } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
 
@@ -21,10 +21,10 @@ export default command({
   name: "add",
   about: "Enqueues a finished project by hand: a worktree, a branch, or whatever agents' worktrees its spec leads to.",
   args: {
-    project: option("DIR", "the main project, in a git repository", text),
-    worktree: option("DIR", "the worktree or clone that holds the work", text),
+    project: option("DIR", "the main project, in a git repository", directoryPath),
+    worktree: option("DIR", "the worktree or clone that holds the work", directoryPath),
     branch: option("B", "the branch that holds the work", text),
-    spec: option("F", "the project's spec file; names it, and leads to its agents' worktrees", text),
+    spec: option("F", "the project's spec file; names it, and leads to its agents' worktrees", filePath),
     priority: option("N", "higher lands first (0)", whole),
     tag: list("T", "a tag, for rules to match", text, ","),
   },

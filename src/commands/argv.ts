@@ -4,8 +4,12 @@ import { parseDuration } from "../core/durations.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { didYouMean } from "../host/nearest.ts";
 
-/** Turns the text of one argument into a value; throws UserError(2). `label` is how the argument is called: `--limit`, `ID`. */
-export type Parse<T> = (text: string, label: string) => T;
+/**
+ * Turns the text of one argument into a value; throws UserError(2). `label` is how the argument is called: `--limit`, `ID`.
+ * `offers` is what a shell completes it with; nothing where that is not known.
+ */
+export type Parse<T> = { (text: string, label: string): T; readonly offers?: Offers };
+export type Offers = readonly string[] | "file" | "directory";
 
 /** citty's definitions of arguments, with what it has no word for: how a value is read, and whether it may be repeated. */
 export type Flag = BooleanArgDef & { readonly type: "boolean"; readonly description: string; readonly alias?: string };
@@ -57,11 +61,19 @@ export const list = <T>(value: string, about: string, parse: Parse<T>, split?: s
   ...(split === undefined ? {} : { split }),
 });
 
+/** A parser that does as `parse`, with what a shell completes its argument with. */
+export const offering = <T>(offers: Offers, parse: Parse<T>): Parse<T> & { readonly offers: Offers } =>
+  Object.assign((given: string, label: string) => parse(given, label), { offers });
+
 /** Any text but the empty one. */
 export const text: Parse<string> = (given, label) => {
   if (given === "") throw badValue(label, given, "a value that is not empty");
   return given;
 };
+
+/** Texts that name a file, or a directory; whether it is there is not asked. */
+export const filePath = offering("file", text);
+export const directoryPath = offering("directory", text);
 
 /** A whole number from 1 up. */
 export const count: Parse<number> = (given, label) => {
@@ -71,14 +83,14 @@ export const count: Parse<number> = (given, label) => {
   return n;
 };
 
-export const countOrAll: Parse<number | "all"> = (given, label) => {
+export const countOrAll = offering<number | "all">(["all"], (given, label) => {
   if (given === "all") return "all";
   const n = Number(given);
   if (!/^[0-9]+$/.test(given) || n < 1 || !Number.isSafeInteger(n)) {
     throw badValue(label, given, 'a whole number from 1 up, or "all"');
   }
   return n;
-};
+});
 
 /** The id of a queue row. */
 export const projectId: Parse<number> = (given, label) => {
@@ -95,13 +107,12 @@ export const duration: Parse<number> = (given, label) => {
   return ms;
 };
 
-export const oneOf =
-  <const T extends string>(...known: readonly T[]): Parse<T> =>
-  (given, label) => {
+export const oneOf = <const T extends string>(...known: readonly T[]) =>
+  offering<T>(known, (given, label) => {
     const found = known.find((name) => name === given);
     if (found === undefined) throw badValue(label, given, `one of: ${known.join(", ")}`, didYouMean(given, known));
     return found;
-  };
+  });
 
 const badValue = (label: string, given: string, wanted: string, hint = ""): UserError =>
   new UserError(exitCode.usage, `${label} does not take ${JSON.stringify(given)}.${hint}`, `Give ${wanted}.`);
@@ -110,8 +121,8 @@ export const flagName = (name: string): string => name.replace(/[A-Z]/g, (letter
 
 /** The options that every command takes. */
 export const commonArgs = {
-  db: option("PATH|URL", "the queue database: a SQLite file or a libSQL server", text),
-  config: option("FILE", "the configuration file", text),
+  db: option("PATH|URL", "the queue database: a SQLite file or a libSQL server", filePath),
+  config: option("FILE", "the configuration file", filePath),
   json: flag("print one JSON document on stdout"),
   quiet: flag("say nothing but warnings and errors on stderr", "q"),
   verbose: flag("say more on stderr, and which files are used", "v"),

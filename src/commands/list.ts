@@ -23,5 +23,6 @@ export const commands: readonly Entry[] = [
   entry("Setting up", "install", "let the timer of systemd run it", () => import("./install.ts")),
   entry("Setting up", "uninstall", "remove the timer", () => import("./uninstall.ts")),
   entry("Setting up", "doctor", "check this host; each trouble with its fix", () => import("./doctor.ts")),
+  entry("Setting up", "completion", "complete commands with TAB", () => import("./completion.ts")),
   entry("Setting up", "demo", "try everything on a sandbox", () => import("./demo.ts")),
 ];

@@ -5,7 +5,7 @@ import { dbFlag, shellWord } from "../queue/location.ts";
 import { type Migration, migrate } from "../queue/migrate.ts";
 import type { Baseline } from "../queue/migrate-rows.ts";
 import { parseCompletion } from "../queue/times.ts";
-import { flag, option, text } from "./argv.ts";
+import { flag, offering, option, text } from "./argv.ts";
 import { command } from "./frame.ts";
 import { type Paint, painter } from "./paint.ts";
 import { type Cell, table } from "./table.ts";
@@ -18,7 +18,11 @@ export default command({
     "Running it again changes nothing, and the orchestrator may work meanwhile.",
   args: {
     dryRun: flag("only tell what would be done"),
-    baseline: option("now|DATE", "mark what was completed before this moment as skipped: it will not land", text),
+    baseline: option(
+      "now|DATE",
+      "mark what was completed before this moment as skipped: it will not land",
+      offering(["now"], text),
+    ),
   },
   examples: [
     ["migrate --dry-run", "Tells what would be added and how many projects would land."],

@@ -3,8 +3,7 @@ import { formatDuration } from "../core/durations.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import type { Statistics } from "../queue/statistics.ts";
 import { readStatistics } from "../queue/statistics.ts";
-import type { Parse } from "./argv.ts";
-import { duration, oneOf, option } from "./argv.ts";
+import { duration, offering, oneOf, option } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
 import { painter } from "./paint.ts";
@@ -13,10 +12,11 @@ import { viewWidth } from "./width.ts";
 
 const aWeek = 7 * 86_400_000;
 
-const format: Parse<"text" | "json"> = (given, label) => {
-  if (given !== "prometheus") return oneOf("text", "json")(given, label);
+const textOrJson = oneOf("text", "json");
+const format = offering<"text" | "json">(textOrJson.offers, (given, label) => {
+  if (given !== "prometheus") return textOrJson(given, label);
   throw new UserError(exitCode.usage, `${label} prometheus is not built yet.`, "Use --format json.");
-};
+});
 
 export default command({
   name: "stats",

@@ -15,6 +15,8 @@ const commands = [
   "config",
   "install",
   "uninstall",
+  "doctor",
+  "completion",
   "demo",
 ];
 const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
