@@ -137,6 +137,8 @@ const lines: readonly Line[] = [
   ["orchestrator-merge add --project ", "w", ["wonder"]],
   ["orchestrator-merge add --tag a:b --worktree ", "s", ["sub"]],
   ["orchestrator-merge add --spec ", "sp", ["spec file.md"]],
+  ["orchestrator-merge ", "'unin", ["uninstall"]],
+  ["orchestrator-merge --db ", '"spec f', ["spec file.md"]],
   ["qs ", "--me", ["--merge-failed", "--merged"]],
   ["qs --limit 3 ", "--hel", ["--held", "--help"]],
 ];
