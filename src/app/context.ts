@@ -1,6 +1,7 @@
 import { withoutLocalDrivers } from "../git/drivers.ts";
 import type { GitContext } from "../git/process.ts";
 import type { RefSession } from "../git/refs.ts";
+import type { listRemote } from "../git/remote.ts";
 import type { Scratch } from "../git/scratch.ts";
 import type { Snapshot } from "../git/snapshot.ts";
 import type { Config } from "../host/config.ts";
@@ -37,6 +38,8 @@ export type Workplace = {
   readonly declaredBranches: ReadonlySet<string>;
   /** True once the scratch reads another repository's objects too (separate clones, a fetched remote). */
   borrowed: boolean;
+  /** What the remote has been asked ahead of time; the first who wants to know takes it. */
+  asked: ReturnType<typeof listRemote> | null;
 };
 
 /** The context for git processes that run in a checkout: the programs that the repository itself names only if a rule trusts it. */

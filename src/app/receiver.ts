@@ -86,10 +86,23 @@ export async function readReceiver(
 
 type Local = Omit<Receiver, "push"> & { readonly remote: Remote };
 
+/**
+ * Asks the remote now for what readReceiver will want to know next, while another repository lands: a look over a network takes longer
+ * than a landing, and with 20 remotes on the same disk it is a tenth of the time.
+ */
+export function askAhead(app: App, place: Workplace, pushMode: "auto" | "off"): void {
+  const remote = pushMode === "off" ? null : remoteOf(place.snapshot, app.config.push.remote);
+  if (remote === null || place.asked !== null) return;
+  place.asked = listRemote(app.git, place.scratch, remote, app.config.push.timeoutMs);
+  place.asked.catch(() => {}); // told where it is waited for
+}
+
 async function compareWithRemote(app: App, place: Workplace, local: Local): Promise<Receiver | Trouble> {
   const { remote, target, old } = local;
   const tracked = place.snapshot.refs.get(`refs/remotes/${remote.name}/${shortName(target)}`)?.oid ?? null;
-  const heads = await listRemote(app.git, place.scratch, remote, app.config.push.timeoutMs);
+  const answer = place.asked ?? listRemote(app.git, place.scratch, remote, app.config.push.timeoutMs);
+  place.asked = null;
+  const heads = await answer;
   if ("transcript" in heads) {
     const detail = `${remote.name} cannot be reached: ${lastWords(heads)}`;
     return {

@@ -12,6 +12,7 @@ import { gather, type Ready } from "./gather.ts";
 import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
 import { openLane } from "./lane.ts";
 import { type PushReport, postponeGone } from "./push.ts";
+import { askAhead } from "./receiver.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
 import { retire } from "./retention.ts";
@@ -60,7 +61,8 @@ export async function tick(
     const first = await gather(app, visits, active, work.candidates, options.limit, stop, false);
     const second = await gather(app, visits, active, work.secondLooks, options.limit, stop, options.only === null);
     await settleMisses(app, tally, [...first.missed, ...second.missed]);
-    for (const group of byTarget([...first.ready, ...second.ready])) {
+    const groups = byTarget([...first.ready, ...second.ready]);
+    for (const [index, group] of groups.entries()) {
       const [one] = group;
       if (stop() || one === undefined) break;
       const { commonDir } = one.visit.repository;
@@ -84,6 +86,9 @@ export async function tick(
         await settleGroup(app, tally, group, outcomeOf(works, visit));
         continue;
       }
+      const next = groups[index + 1]?.[0];
+      if (next !== undefined && !moved.has(next.visit.repository.commonDir))
+        askAhead(app, next.visit.place, next.located.rule.push);
       const outcome = await landTarget(app, visit, one.located.rule, works, details).catch((error) =>
         error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
       );

@@ -119,7 +119,7 @@ export function openVisits(
     const known = trusting.get(commonDir);
     if (known !== undefined) return known;
     const scratch = makeScratch(visit.place.snapshot, true);
-    const made = { ...visit, place: { ...visit.place, scratch, trusted: true, borrowed: false } };
+    const made = { ...visit, place: { ...visit.place, scratch, trusted: true, borrowed: false, asked: null } };
     trusting.set(commonDir, made);
     return made;
   }
@@ -135,7 +135,7 @@ export function openVisits(
     const { repository, place } = visit;
     const snapshot = await readSnapshot(app.git, repository);
     if ("transcript" in snapshot) return unreadable(repository.topLevel ?? repository.commonDir, snapshot);
-    return { ...visit, place: { ...place, snapshot } };
+    return { ...visit, place: { ...place, snapshot, asked: null } };
   }
 
   const all = () => [...visits.values()].filter((visit): visit is Visit => !isTrouble(visit));
@@ -196,10 +196,12 @@ async function openWorkplace(
     ),
     declaredBranches,
     borrowed: false,
+    asked: null,
   };
 }
 
 async function closeWorkplace(place: Workplace): Promise<void> {
+  await place.asked?.catch(() => null); // its git works in the scratch
   await place.refs.end();
   removeScratch(place.scratch);
 }
