@@ -104,6 +104,11 @@ async function landBatch(
     progress.missed.push(...some.map((work) => ({ work, trouble })));
   const missedBefore = progress.missed.length;
   const plan = await makePlan(app, place, progress.receiver, works);
+  // A signal ends git in the middle of its answers: of a plan that is made of such, nothing is begun.
+  if (app.git.signal.aborted) {
+    miss(works, held("repository_busy", "told to end before it landed.", { transient: true }));
+    return;
+  }
   if (isTrouble(plan)) {
     miss(works, plan);
     return;
