@@ -109,10 +109,9 @@ export async function postpone(
   return report;
 }
 
-/** The same where the repository itself is gone: there is nothing that a lease could be for. It may come back. */
-export async function postponeGone(app: App, debt: Debt): Promise<PushReport> {
+/** The same where the repository is gone or cannot be worked on, so that there is no lease. It may come back. */
+export async function postponeUnvisited(app: App, debt: Debt, detail: string): Promise<PushReport> {
   const { repository, target, failures } = debt;
-  const detail = "the repository is gone";
   const nextAt = app.now() + backoff(failures + 1, waits.refused, waits.limit, app.random());
   await app.queue.write((tx) =>
     writePush(tx, repository, target, { state: "pending", detail, failures: failures + 1, nextAt }, app.now()),

@@ -11,7 +11,7 @@ import type { App } from "./context.ts";
 import { gather, type Ready } from "./gather.ts";
 import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
 import { openLane } from "./lane.ts";
-import { type PushReport, postponeGone } from "./push.ts";
+import { type PushReport, postponeUnvisited } from "./push.ts";
 import { askAhead } from "./receiver.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
@@ -190,9 +190,10 @@ async function recoverRepository(
 
 async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport | null> {
   const repository = locateRepository(debt.repository);
-  if (repository === null) return await postponeGone(app, debt);
+  if (repository === null) return await postponeUnvisited(app, debt, "the repository is gone");
   const visit = await visits.to(repository);
-  if (isTrouble(visit)) return null;
+  if (isTrouble(visit))
+    return visit.reason === "repository_leased" ? null : await postponeUnvisited(app, debt, visit.detail);
   const push = await pushOwed(app, visits, visit, debt.target, debt.failures);
   await visit.place.refs.end();
   return push;

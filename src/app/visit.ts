@@ -103,14 +103,19 @@ export function openVisits(
     if (dead.size === 0 || lease === null) return visit;
     app.progress(`recovering ${repository.topLevel ?? repository.commonDir}`);
     const deaf = { ...app, git: uninterrupted(app.git) };
-    const own = left.some((intent) => intent.trusted) ? trust(visit).place : place;
-    const recovered = (await clearLocks(app, own, left, dead)) ?? (await recover(deaf, own, lease, left));
-    if (isTrouble(recovered)) {
-      forget(repository);
-      return await leave(recovered, place);
+    try {
+      const own = left.some((intent) => intent.trusted) ? trust(visit).place : place;
+      const recovered = (await clearLocks(app, own, left, dead)) ?? (await recover(deaf, own, lease, left));
+      // The plan starts from what recovery left.
+      const read = isTrouble(recovered) ? recovered : await reread({ ...visit, recovered });
+      if (!isTrouble(read)) return read;
+      distrust(repository);
+      return await leave(read, place);
+    } catch (error) {
+      distrust(repository);
+      await closeWorkplace(place); // or its git would wait for more, and this process for it
+      throw error;
     }
-    const read = await reread({ ...visit, recovered }); // the plan starts from what recovery left
-    return isTrouble(read) ? await leave(read, place) : read;
   }
 
   /** The same repository for those whose rule trusts it. */
@@ -124,7 +129,7 @@ export function openVisits(
     return made;
   }
 
-  function forget({ commonDir }: Repository): void {
+  function distrust({ commonDir }: Repository): void {
     const other = trusting.get(commonDir);
     if (other !== undefined) removeScratch(other.place.scratch);
     trusting.delete(commonDir);
@@ -166,6 +171,7 @@ export function openVisits(
       if ("lease" in result) await releaseLeases(app.queue, [result.lease]);
     },
     async end() {
+      // A scratch that cannot be removed goes with a later run (removeLeftScratches); the leases go back whatever happens.
       await Promise.allSettled([...all(), ...trusting.values()].map(({ place }) => closeWorkplace(place)));
       await releaseLeases(
         app.queue,

@@ -1,4 +1,5 @@
-import { renameSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { outcomeOf, pushOf, queueOf, rowOf, startTick, tick, waitsOver } from "../helpers/landing.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
@@ -175,6 +176,24 @@ describe("somebody else changes a row while another repository is pushed", () =>
     const [row] = await sql(db, "SELECT detail FROM merge_project WHERE project_id = 3");
     expect(String(row?.["detail"])).not.toContain("not on PATH");
   });
+});
+
+test("a recovery that cannot be written down ends, with its git, and is done by the next run", async () => {
+  const { repo, remote, db } = await project();
+  const first = startTick(db, killAt(repo, "merge"));
+  await first.ended;
+  await sql(db, "CREATE TRIGGER no_room BEFORE UPDATE ON merge_landing BEGIN SELECT RAISE(ABORT, 'no room'); END");
+  const temporary = join(repo.dir, "tmp");
+  mkdirSync(temporary);
+  const second = startTick(db, { TMPDIR: temporary });
+  expect((await second.ended).code).not.toBe(0);
+  expect(readdirSync(temporary)).toEqual([]);
+  await sql(db, "DROP TRIGGER no_room");
+  await waitsOver(db);
+  expect((await tick(db)).code).toBe(0);
+  await waitsOver(db);
+  await tick(db);
+  await isWhole(db, repo, remote);
 });
 
 describe("a run that is told to end", () => {
