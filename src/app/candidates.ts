@@ -1,25 +1,25 @@
 import { projectName } from "../core/describe.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
-import { type RuleSettings, settingsFor } from "../core/rules.ts";
+import { type Decided, decide } from "../core/rules.ts";
 import type { Candidate } from "../queue/candidates.ts";
 import type { Queue } from "../queue/database.ts";
 import { integer, selectColumns, text } from "../queue/rows.ts";
 import type { App } from "./context.ts";
 import { discover, type Found } from "./discover.ts";
 
-/** A candidate with a name, its place, and what the rules say of it. */
+/** A candidate with a name, its place, and what the rules say of it as long as nobody has looked at its files. */
 export type Located = {
   readonly candidate: Candidate;
   readonly name: string;
   readonly found: Found;
-  readonly rule: RuleSettings;
+  readonly decided: Decided;
 };
 
 /** Finds a candidate's place and asks the rules. `active` are the worktree directories of projects whose agents still work. */
 export function locate(app: App, candidate: Candidate, active: ReadonlyMap<string, number>): Located | Trouble {
   const name = projectName(candidate.id, candidate.specPath);
-  const rule = settingsFor({ name, path: candidate.projectPath ?? "", tags: candidate.tags }, app.config);
-  if (rule.action === "skip") return held("excluded", "a rule says to skip it.");
+  const decided = decideFor(app, candidate, null);
+  if (decided.settings.action === "skip") return held("excluded", "a rule says to skip it.");
   const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });
   if (isTrouble(found)) return found;
   if (found.sources.kind === "agents") {
@@ -28,7 +28,21 @@ export function locate(app: App, candidate: Candidate, active: ReadonlyMap<strin
       return held("worktree_active", `its worktrees are those of project ${other} too, which is not completed.`);
     }
   }
-  return { candidate, name, found, rule };
+  return { candidate, name, found, decided };
+}
+
+/** What the rules say of a candidate; `types` are what its files show it to be, null while nobody has looked. */
+export function decideFor(app: Pick<App, "config">, candidate: Candidate, types: ReadonlySet<string> | null): Decided {
+  const { id, specPath, projectPath, priority, tags } = candidate;
+  const subject = {
+    name: projectName(id, specPath),
+    path: projectPath ?? "",
+    spec: specPath ?? "",
+    priority,
+    tags,
+    types,
+  };
+  return decide(subject, app.config);
 }
 
 /** The worktree directories of projects that are queued or in work, each with the project's number. */

@@ -100,12 +100,13 @@ async function prepare(
   const located = locate(app, candidate, active);
   if (isTrouble(located)) return { result: located, repository: null };
   const repository = located.found.repository.commonDir;
-  const visit = await visits.to(located.found.repository, located.rule.trust);
+  const visit = await visits.to(located.found.repository, located.decided.settings.trust);
   if (isTrouble(visit)) return { result: visit, repository };
   // Another run may have landed it between our look at the queue and our lease.
   if (!(await unchanged(app.queue, candidate))) return { result: "settled", repository };
   const gathered = await gatherHeads(app, visit.place, located.found, candidate.known?.roles ?? null);
   if (isTrouble(gathered)) return { result: gathered, repository };
+  const { settings } = located.decided;
   const work: Work = {
     projectId: candidate.id,
     name: located.name,
@@ -113,8 +114,11 @@ async function prepare(
     heads: gathered.heads,
     warnings: gathered.warnings,
     earlier: await landedMerges(app.queue, candidate.id, repository),
+    strategy: settings.strategy,
+    gates: settings.gate,
+    after: [],
   };
-  const target = localTarget(app, visit.place, located.rule.target);
+  const target = localTarget(app, visit.place, settings.target);
   const localTip = visit.place.snapshot.refs.get(target)?.oid ?? "";
   return { result: { candidate, located, visit, work, target, localTip, startedAt }, repository };
 }

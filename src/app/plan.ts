@@ -1,5 +1,6 @@
 import { visible } from "../core/describe.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import type { Gate, Strategy } from "../core/rules.ts";
 import { pathsInTheWay } from "../git/checkout.ts";
 import { listPaths } from "../git/dirty.ts";
 import { type Change, openDiffer } from "../git/trees.ts";
@@ -19,6 +20,11 @@ export type Work = {
   readonly warnings: readonly string[];
   /** The merge commits with which this project landed before, oldest first. */
   readonly earlier: readonly string[];
+  readonly strategy: Strategy;
+  /** What its merged result must pass, in this order. */
+  readonly gates: readonly Gate[];
+  /** Projects of the same run that must land before it, by number. */
+  readonly after: readonly number[];
 };
 
 /** One project's part of a landing. */

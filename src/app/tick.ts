@@ -88,8 +88,8 @@ export async function tick(
       }
       const next = groups[index + 1]?.[0];
       if (next !== undefined && !moved.has(next.visit.repository.commonDir))
-        askAhead(app, next.visit.place, next.located.rule.push);
-      const outcome = await landTarget(app, visit, one.located.rule, works, details).catch((error) =>
+        askAhead(app, next.visit.place, next.located.decided.settings.push);
+      const outcome = await landTarget(app, visit, one.located.decided.settings, works, details).catch((error) =>
         error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
@@ -152,8 +152,8 @@ function givenUp(error: unknown): null {
 function byTarget(ready: readonly Ready[]): Ready[][] {
   const groups = new Map<string, Ready[]>();
   for (const one of ready) {
-    const { rule } = one.located;
-    const key = JSON.stringify([one.visit.repository.commonDir, one.target || rule.target, rule.push, rule.trust]);
+    const { target, push, trust } = one.located.decided.settings;
+    const key = JSON.stringify([one.visit.repository.commonDir, one.target || target, push, trust]);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
     else group.push(one);

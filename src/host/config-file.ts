@@ -10,6 +10,7 @@ import { defaults } from "./config.ts";
 import { keyLines } from "./config-lines.ts";
 import type { Origins, Problem } from "./config-problems.ts";
 import { findProblems } from "./config-problems.ts";
+import { readGate, readRules } from "./config-rules.ts";
 import type { RawConfig } from "./config-schema.ts";
 import { configSchema } from "./config-schema.ts";
 import { applyVariables } from "./config-variables.ts";
@@ -42,7 +43,7 @@ export async function inspectFile(
     const base = file === undefined || origins.variables.has(key) ? host.cwd : dirname(file.path);
     return resolve(base, expandHome(value, host.env));
   };
-  const config = effective(valid, path, await rules(valid, sources, host.env));
+  const config = effective(valid, path, await readRules(valid, sources, host.env));
   return { file, loaded: { config, file, sources, warnings }, problems: [] };
 }
 
@@ -76,7 +77,7 @@ const longestTimer = 2 ** 31 - 1;
 
 /** The file's names and units become the program's. Paths are seen from the file's directory, those of variables from the current one. */
 function effective(raw: RawConfig, path: (key: string, value: string) => string, rules: readonly Rule[]): Config {
-  const { queue, run, merge, push, tag, backup, log } = raw;
+  const { queue, run, merge, push, tag, backup, gate, log } = raw;
   const d = defaults;
   const ms = (text: string | undefined, otherwise: number): number =>
     text === undefined ? otherwise : Math.min(parseDuration(text) ?? otherwise, longestTimer);
@@ -110,6 +111,10 @@ function effective(raw: RawConfig, path: (key: string, value: string) => string,
     },
     tag: { mode: tag?.mode ?? d.tag.mode },
     backup: { keepMs: parseDuration(backup?.keep ?? "") ?? d.backup.keepMs },
+    gate: {
+      gates: gate?.command === undefined ? d.gate.gates : [readGate({ ...gate, command: gate.command })],
+      mode: gate?.mode ?? d.gate.mode,
+    },
     log: {
       file: log?.file === undefined ? null : path("log.file", log.file),
       level: log?.level ?? d.log.level,
@@ -117,32 +122,4 @@ function effective(raw: RawConfig, path: (key: string, value: string) => string,
     },
     rules,
   };
-}
-
-async function rules(raw: RawConfig, sources: ReadonlyMap<string, string>, env: Env): Promise<Rule[]> {
-  if (raw.rule === undefined || raw.rule.length === 0) return [];
-  const { default: picomatch } = await import("picomatch");
-  const glob = (pattern: string | undefined): ((text: string) => boolean) =>
-    pattern === undefined ? () => true : picomatch(pattern, { dot: true });
-  return raw.rule.map(({ match, ...set }, index): Rule => {
-    const name = glob(match.name);
-    const path = glob(match.path === undefined ? undefined : expandHome(match.path, env));
-    return {
-      match: defined(match),
-      matches: (subject) =>
-        name(subject.name) && path(subject.path) && (match.tag === undefined || subject.tags.includes(match.tag)),
-      set: defined(set),
-      source: sources.get(`rule.${index}`) ?? `rule ${index + 1}`,
-    };
-  });
-}
-
-/** Without the keys that are undefined, which would override with nothing. */
-function defined<T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
-  for (const key in value) {
-    const inner = value[key];
-    if (inner !== undefined) kept[key] = inner as Exclude<T[typeof key], undefined>; // narrowed by the line above
-  }
-  return kept;
 }

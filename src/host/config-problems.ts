@@ -1,3 +1,5 @@
+import type * as z from "zod/mini";
+import { findNonsense } from "./config-meaning.ts";
 import { configSchema, notBuilt, notBuiltValues } from "./config-schema.ts";
 import { didYouMean } from "./nearest.ts";
 
@@ -22,7 +24,7 @@ export function findProblems(raw: Record<string, unknown>, origins: Origins): Pr
   const refused = findNotBuilt(raw, []);
   const problems = refused.map((path) => notBuiltProblem(path, valueAt(raw, path), origins));
   const result = configSchema.safeParse(raw);
-  for (const issue of result.error?.issues ?? []) {
+  for (const issue of (result.error?.issues ?? []).flatMap((one) => innermost(one, raw))) {
     const path = issue.path.map(String);
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
@@ -33,7 +35,29 @@ export function findProblems(raw: Record<string, unknown>, origins: Origins): Pr
     } else if (!isCovered(path, refused) && !refused.some((inner) => isCovered(inner, [path])))
       problems.push(badValue(path, valueAt(raw, path), issue.message, origins));
   }
+  for (const { path, says, wayOut } of result.data === undefined || problems.length > 0
+    ? []
+    : findNonsense(result.data)) {
+    problems.push(problem(path, `${label(path, origins)} ${says}`, wayOut, origins));
+  }
   return problems.sort((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY));
+}
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * Of a value that may be one of several things: what is wrong with the one that it was meant to be, a table where a table stands. A list
+ * of such is asked item by item by zod itself.
+ */
+function innermost(issue: Issue, raw: unknown): Issue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  const value = valueAt(raw, issue.path.map(String));
+  if (typeof value !== "object" || value === null) return [issue];
+  const meant = issue.errors.find((inner) =>
+    inner.every(({ path, code }) => path.length > 0 || code !== "invalid_type"),
+  );
+  if (meant === undefined || meant.length === 0) return [issue];
+  return meant.flatMap((inner) => innermost({ ...inner, path: [...issue.path, ...inner.path] }, raw));
 }
 
 /** The paths of what is documented and not built: whole sections, keys of rules, and single values. */
@@ -116,16 +140,31 @@ function label(path: readonly string[], origins: Origins): string {
 
 function tableName(path: readonly string[]): string {
   if (path[0] !== "rule") return `[${path.join(".")}]`;
-  return ["[[rule]]", ...path.slice(2)].join(" ");
+  return ["[[rule]]", ...path.slice(2).filter((name) => !/^[0-9]+$/.test(name))].join(" ");
 }
 
 function knownKeys(table: readonly string[]): string[] {
-  const { rule, ...sections } = configSchema.shape;
-  if (table.length === 0) return Object.keys(configSchema.shape);
-  const ruleShape = rule.def.innerType.def.element.shape;
-  if (table[0] === "rule") return Object.keys(table.includes("match") ? ruleShape.match.shape : ruleShape);
-  const section = Object.entries(sections).find(([name]) => name === table[0])?.[1];
-  return section === undefined ? [] : Object.keys(section.def.innerType.shape);
+  let at: unknown = configSchema;
+  for (const key of table) at = entry(shapes(at), key) ?? at; // the number of a list's item leads nowhere further
+  return Object.keys(Object.assign({}, ...shapes(at)));
+}
+
+/** The shapes of the tables that a schema may be, through whatever is around them. */
+function shapes(schema: unknown): Record<string, unknown>[] {
+  const def = entry([schema], "def");
+  if (typeof def !== "object" || def === null) return [];
+  if ("shape" in def && typeof def.shape === "object" && def.shape !== null) return [{ ...def.shape }];
+  const inner = [entry([def], "innerType"), entry([def], "element")];
+  const options = "options" in def && Array.isArray(def.options) ? def.options : [];
+  return [...inner, ...options].flatMap(shapes);
+}
+
+function entry(tables: readonly unknown[], key: string): unknown {
+  for (const table of tables) {
+    const found = typeof table === "object" && table !== null ? Reflect.get(table, key) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function valueAt(raw: unknown, path: readonly string[]): unknown {

@@ -11,7 +11,8 @@ export type Setting = {
 
 /** Every effective setting, in the order of the documentation. Paths to secrets are shown, secrets are never among the values. */
 export function listSettings({ config, sources }: LoadedConfig): Setting[] {
-  const { queue, run, merge, push, tag, backup, log } = config;
+  const { queue, run, merge, push, tag, backup, gate, log } = config;
+  const [gateOfAll] = gate.gates;
   const values: readonly (readonly [string, Setting["value"]])[] = [
     ["queue.database", queue.database],
     ["queue.auth_token_file", queue.authTokenFile],
@@ -32,6 +33,11 @@ export function listSettings({ config, sources }: LoadedConfig): Setting[] {
     ["push.timeout", formatDuration(push.timeoutMs)],
     ["tag.mode", tag.mode],
     ["backup.keep", formatDuration(backup.keepMs)],
+    ["gate.command", gateOfAll?.command ?? null],
+    ["gate.timeout", gateOfAll === undefined ? null : formatDuration(gateOfAll.timeoutMs)],
+    // By name only: a value may be a secret.
+    ["gate.env", gateOfAll === undefined ? null : Object.keys(gateOfAll.env)],
+    ["gate.mode", gate.mode],
     ["log.file", log.file],
     ["log.level", log.level],
     ["log.max_size", formatSize(log.maxSizeBytes)],

@@ -1,5 +1,5 @@
 import { exitCode, UserError } from "../core/errors.ts";
-import type { Rule } from "../core/rules.ts";
+import type { Gate, Rule, Strategy } from "../core/rules.ts";
 import type { Problem } from "./config-problems.ts";
 import type { ConfigFile } from "./paths.ts";
 import { chooseConfigFile } from "./paths.ts";
@@ -16,7 +16,7 @@ export type Config = {
   readonly merge: {
     /** a branch name, or "auto" */
     readonly target: string;
-    readonly strategy: "merge";
+    readonly strategy: Strategy;
     readonly heads: "all" | "newest";
     readonly uncommitted: "hold" | "ignore";
     /** globs of paths that never count as uncommitted work */
@@ -34,6 +34,12 @@ export type Config = {
   readonly tag: { readonly mode: "push" | "local" | "off" };
   /** how long backup branches and proofs of landings stay */
   readonly backup: { readonly keepMs: number };
+  readonly gate: {
+    /** for projects whose rules name no other; none or one */
+    readonly gates: readonly Gate[];
+    /** each landing by itself, or the whole of a run's landings at once */
+    readonly mode: "each" | "batch";
+  };
   readonly log: {
     /** null: beside the database */
     readonly file: string | null;
@@ -58,6 +64,7 @@ export const defaults: Config = {
   push: { mode: "auto", remote: "origin", unpublished: "withhold", diverged: "merge", timeoutMs: 60_000 },
   tag: { mode: "push" },
   backup: { keepMs: 14 * 86_400_000 },
+  gate: { gates: [], mode: "each" },
   log: { file: null, level: "info", maxSizeBytes: 10_000_000 },
   rules: [],
 };

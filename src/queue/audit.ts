@@ -9,7 +9,9 @@ import { parseCompletion } from "./times.ts";
 export type MergedRow = {
   readonly id: number;
   readonly name: string;
+  readonly specPath: string | null;
   readonly projectPath: string | null;
+  readonly priority: number;
   readonly tags: readonly string[];
   /** The landing that made it say so; null when it was somebody else who wrote it. */
   readonly landing: RecordedLanding | null;
@@ -43,7 +45,7 @@ const strings = z.array(z.string());
 export async function readMergedRows(queue: Queue, since: number | null): Promise<MergedRow[]> {
   // Text sorts after all numbers, so a time that somebody wrote as text passes the condition and is read below.
   const rows = await queue.read(
-    `SELECT ${selectColumns(queue.columns, "q", ["id", "spec_path", "project_path", "merged_at"])},
+    `SELECT ${selectColumns(queue.columns, "q", ["id", "spec_path", "project_path", "merged_at", "priority"])},
        (SELECT json_group_array(t.tag) FROM merge_project_tag AS t WHERE t.project_id = q.id) AS tags,
        a.attempt_id, a.landing_id, a.outcome, a.finished_at, a.repository, a.target, a.base, a.merge_commit, a.heads_json,
        a.backup_ref, a.tag, a.push, a.warnings_json
@@ -61,7 +63,9 @@ export async function readMergedRows(queue: Queue, since: number | null): Promis
     return {
       id,
       name: projectName(id, specPath),
+      specPath,
       projectPath: text(row, "project_path"),
+      priority: integer(row, "priority") ?? 0,
       tags: strings.parse(JSON.parse(requiredText(row, "tags"))),
       landing: text(row, "attempt_id") === null ? null : landingOf(row),
     };

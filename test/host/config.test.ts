@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { settingsFor } from "../../src/core/rules.ts";
+import { decide } from "../../src/core/rules.ts";
 import { defaults, inspectConfig, loadConfig } from "../../src/host/config.ts";
 import { configJsonSchema } from "../../src/host/config-schema.ts";
 import { listSettings } from "../../src/host/config-show.ts";
@@ -99,8 +99,16 @@ test("every key is read, in its own unit, with paths seen from the file", async 
 
 test("a rule matches when all of its globs and its tag do; names keep their case and may hold dots", async () => {
   const { config } = await loadConfig(place(full));
-  const matching = { name: "api-x", path: "/home/me/work/a/b", tags: ["x", "critical"] };
-  const acts = (change: Partial<typeof matching>) => settingsFor({ ...matching, ...change }, config).action === "skip";
+  const matching = {
+    name: "api-x",
+    path: "/home/me/work/a/b",
+    spec: "",
+    tags: ["x", "critical"],
+    priority: 0,
+    types: null,
+  };
+  const acts = (change: Partial<typeof matching>) =>
+    decide({ ...matching, ...change }, config).settings.action === "skip";
   expect(acts({})).toBe(true);
   expect(acts({ path: "/home/me/work/.hidden/b" })).toBe(true);
   expect(acts({ name: "API-x" })).toBe(false);
@@ -108,7 +116,7 @@ test("a rule matches when all of its globs and its tag do; names keep their case
   expect(acts({ path: "/home/me/workshop/b" })).toBe(false);
   expect(acts({ tags: ["x"] })).toBe(false);
   const all = await loadConfig(place('[[rule]]\nmatch = { name = "*" }\naction = "skip"'));
-  expect(settingsFor({ name: ".hidden", path: "/", tags: [] }, all.config).action).toBe("skip");
+  expect(decide({ ...matching, name: ".hidden", path: "/" }, all.config).settings.action).toBe("skip");
 });
 
 test("a time longer than Node's timers can hold is the longest they can: a longer one fires at once", async () => {

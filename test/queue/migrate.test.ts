@@ -68,7 +68,7 @@ describe("every layout", () => {
     expect(done).toMatchObject({
       created: false,
       fromVersion: null,
-      toVersion: 1,
+      toVersion: 2,
       columnsAdded: columns,
       indexesAdded: added,
       backfilled: 3,

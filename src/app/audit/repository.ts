@@ -1,5 +1,5 @@
 import { visible } from "../../core/describe.ts";
-import { settingsFor } from "../../core/rules.ts";
+import { decide } from "../../core/rules.ts";
 import { readTags } from "../../git/marked.ts";
 import { locateRepository } from "../../git/repository.ts";
 import { makeScratch, removeScratch } from "../../git/scratch.ts";
@@ -73,6 +73,7 @@ export async function auditRepository(
 }
 
 /** Whether a rule lets the repository's own drivers run for this row, as they did when it landed. */
-function isTrusted(app: Pick<App, "config">, { name, projectPath, tags }: MergedRow): boolean {
-  return settingsFor({ name, path: projectPath ?? "", tags }, app.config).trust;
+function isTrusted(app: Pick<App, "config">, { name, projectPath, specPath, priority, tags }: MergedRow): boolean {
+  const subject = { name, path: projectPath ?? "", spec: specPath ?? "", tags, priority, types: null };
+  return decide(subject, app.config).settings.trust;
 }
