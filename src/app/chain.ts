@@ -10,7 +10,7 @@ import { type Stamp, tagBody, writeCommit, writeTag } from "../git/objects.ts";
 import { type Change, copyAttributes, type Differ, openDiffer } from "../git/trees.ts";
 import type { App, Workplace } from "./context.ts";
 import { type Merged, mergeProject } from "./mergeProject.ts";
-import type { Already, Plan, Step, Work } from "./plan.ts";
+import { type Already, leftBehind, type Plan, type Step, type Work, waitsForAny } from "./plan.ts";
 import type { Receiver } from "./receiver.ts";
 import { unreadable } from "./trouble.ts";
 
@@ -57,6 +57,10 @@ export async function chain(
     }
     const startTree = tip.tree;
     for (const work of works) {
+      if (waitsForAny(work, out)) {
+        out.set(work.projectId, leftBehind(work, out));
+        continue;
+      }
       app.progress(`merging ${work.name}`);
       const merger = await mergers.at(tip);
       if (isTrouble(merger)) return merger;

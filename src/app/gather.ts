@@ -1,26 +1,14 @@
 import { projectName } from "../core/describe.ts";
-import { isTrouble, type Trouble } from "../core/reasons.ts";
-import { chooseTarget } from "../core/target.ts";
-import { type Candidate, unchanged } from "../queue/candidates.ts";
-import { landedMerges } from "../queue/journal.ts";
-import { type Located, locate } from "./candidates.ts";
-import type { App, Workplace } from "./context.ts";
-import type { Work } from "./plan.ts";
-import { agentsBranches, gatherHeads } from "./sources.ts";
+import { obstacles, together } from "../core/obstacles.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import type { Word } from "../queue/approvals.ts";
+import type { Candidate } from "../queue/candidates.ts";
+import type { App } from "./context.ts";
+import type { Found } from "./discover.ts";
+import type { Line } from "./line.ts";
+import { judgement, type Prepared, prepare, type Ready } from "./prepare.ts";
 import { refused } from "./trouble.ts";
-import type { Visit, Visits } from "./visit.ts";
-
-/** A candidate that may land now: its place, its heads, and what a failure would be judged on. */
-export type Ready = {
-  readonly candidate: Candidate;
-  readonly located: Located;
-  readonly visit: Visit;
-  readonly work: Work;
-  /** The branch that it goes to, full name, and where that stands here; both empty when there is none. */
-  readonly target: string;
-  readonly localTip: string;
-  readonly startedAt: number;
-};
+import type { Visits } from "./visit.ts";
 
 export type Missed = {
   readonly candidate: Candidate;
@@ -28,27 +16,51 @@ export type Missed = {
   readonly trouble: Trouble;
   readonly startedAt: number;
   readonly repository: string | null;
+  /** Where its work is, if it was found. */
+  readonly found: Found | null;
+  /** What was known of it when a rule, or what it is built on, kept it. */
+  readonly ready?: Ready;
 };
+
+/** One that failed before and has no reason to be tried again. */
+export type AsBefore = Pick<Missed, "candidate" | "name" | "found" | "ready">;
+
+type Gathered = { ready: Ready[]; readonly missed: Missed[]; readonly asBefore: AsBefore[] };
 
 /** So many candidates are looked at side by side: what takes the time is git reading files, and the unit's TasksMax counts each. */
 const sideBySide = 2;
 
+/** Looks at candidates, in turns: each goes on where the one before it ended. */
+export type Gatherer = {
+  /** Until so many more can be attempted. What is held takes no place; what fails does. */
+  next(places: number): Promise<void>;
+  /** Takes back those that may not come after all; gives how many. */
+  withdraw(reason: (ready: Ready) => Trouble | null): number;
+  readonly gathered: Gathered;
+};
+
+/** What the candidates of one tick share: whose agents still work, what people said, and who waits for whom. */
+export type Surroundings = {
+  readonly active: ReadonlyMap<string, number>;
+  readonly words: ReadonlyMap<number, Word>;
+  readonly line: Line;
+};
+
 /**
- * Looks at candidates in their order until `limit` of them can be attempted. What is held takes no place; what fails does.
- * `secondLook`: only those whose target or heads have moved since they failed.
+ * Looks at `candidates` in the order of the line. `secondLook`: only those whose target or heads have moved since they failed. `coming` are
+ * those that will land in this run, from whomever: what waits only for such may come too.
  */
-export async function gather(
+export function openGatherer(
   app: App,
   visits: Visits,
-  active: ReadonlyMap<string, number>,
+  around: Surroundings,
   candidates: readonly Candidate[],
-  limit: number,
   stop: () => boolean,
   secondLook: boolean,
-): Promise<{ ready: Ready[]; missed: Missed[] }> {
-  const ready: Ready[] = [];
-  const missed: Missed[] = [];
-  let places = limit;
+  coming: Set<number>,
+): Gatherer {
+  const { active, words, line } = around;
+  const gathered: Gathered = { ready: [], missed: [], asBefore: [] };
   const look = (candidate: Candidate) => {
     const startedAt = app.now();
     const name = projectName(candidate.id, candidate.specPath);
@@ -57,86 +69,92 @@ export async function gather(
     found.catch(() => {}); // told where it is waited for
     return { candidate, startedAt, name, found };
   };
-  const inHand: ReturnType<typeof look>[] = [];
-  const rest = candidates.values();
-  for (;;) {
-    while (inHand.length < Math.min(sideBySide, places) && !stop()) {
-      const { value: candidate } = rest.next();
-      if (candidate === undefined) break;
-      inHand.push(look(candidate));
-    }
-    const next = inHand.shift();
-    if (next === undefined) break;
-    const { candidate, startedAt, name } = next;
-    const found = await next.found.catch(async (error) => {
-      await Promise.allSettled(inHand.map((other) => other.found)); // nothing goes on behind the back of who gives up
-      throw error;
-    });
-    if (found.result === "settled") continue;
-    if (isTrouble(found.result)) {
-      if (secondLook) continue; // it failed for another reason and still does
-      if (found.result.outcome === "merge_failed") places--;
-      missed.push({ candidate, name, trouble: found.result, startedAt, repository: found.repository });
-    } else if (!secondLook || judgement(found.result.localTip, found.result.work) !== candidate.known?.judgedOn) {
-      places--;
-      ready.push(found.result);
-    }
+
+  /** What a rule, or the line, has against one that git would let land; null when nothing. */
+  async function against(ready: Ready): Promise<Trouble | null> {
+    const { candidate, decided, closed, work } = ready;
+    const circle = line.circleOf(candidate.id);
+    if (circle !== null) return held("blocked_by_dependency", circle);
+    const word = words.get(candidate.id);
+    const dependencies = await line.dependencies(candidate.id, decided.settings.after);
+    return together(
+      obstacles({
+        projectId: candidate.id,
+        decided,
+        closed,
+        heads: work.heads,
+        approval: word?.generation === candidate.generation ? word : null,
+        dependencies: dependencies.map((one) => ({ ...one, met: one.met || coming.has(one.id) })),
+      }),
+    );
   }
-  return { ready, missed };
+
+  function miss(ready: Ready, trouble: Trouble): void {
+    const { candidate, located, startedAt, visit } = ready;
+    const { name, found } = located;
+    const missed = { candidate, name, found, startedAt, repository: visit.repository.commonDir, ready };
+    if (secondLook) gathered.asBefore.push(missed);
+    else gathered.missed.push({ ...missed, trouble });
+  }
+
+  const inHand: ReturnType<typeof look>[] = [];
+  const rest = line.inOrder(candidates).values();
+  return {
+    gathered,
+    async next(wanted) {
+      let places = wanted;
+      for (;;) {
+        while (inHand.length < Math.min(sideBySide, places) && !stop()) {
+          const { value: candidate } = rest.next();
+          if (candidate === undefined) break;
+          inHand.push(look(candidate));
+        }
+        if (places <= 0) return;
+        const next = inHand.shift();
+        if (next === undefined) return;
+        const { candidate, startedAt, name } = next;
+        const { result, located } = await next.found.catch(async (error) => {
+          await Promise.allSettled(inHand.map((other) => other.found)); // nothing goes on behind the back of who gives up
+          throw error;
+        });
+        if (result === "settled") continue;
+        if (isTrouble(result)) {
+          const found = located?.found ?? null;
+          if (secondLook) {
+            gathered.asBefore.push({ candidate, name, found }); // it failed for another reason and still does
+            continue;
+          }
+          if (result.outcome === "merge_failed") places--;
+          const repository = found?.repository.commonDir ?? null;
+          gathered.missed.push({ candidate, name, trouble: result, startedAt, repository, found });
+          continue;
+        }
+        const trouble = await against(result);
+        if (trouble !== null) miss(result, trouble);
+        else if (secondLook && judgement(result.localTip, result.work) === candidate.known?.judgedOn) {
+          gathered.asBefore.push({ candidate, name, found: result.located.found, ready: result });
+        } else {
+          places--;
+          coming.add(candidate.id);
+          gathered.ready.push(result);
+        }
+      }
+    },
+    withdraw(reason) {
+      const before = gathered.ready.length;
+      gathered.ready = gathered.ready.filter((ready) => {
+        const trouble = reason(ready);
+        if (trouble === null) return true;
+        coming.delete(ready.candidate.id);
+        miss(ready, trouble);
+        return false;
+      });
+      return before - gathered.ready.length;
+    },
+  };
 }
 
 /** A directory or disk that refuses one project must not stop the others. */
-function unusable(error: unknown): { result: Trouble; repository: null } {
-  return { result: refused(error), repository: null };
-}
-
-async function prepare(
-  app: App,
-  visits: Visits,
-  active: ReadonlyMap<string, number>,
-  candidate: Candidate,
-  startedAt: number,
-): Promise<{ result: Ready | Trouble | "settled"; repository: string | null }> {
-  const located = locate(app, candidate, active);
-  if (isTrouble(located)) return { result: located, repository: null };
-  const repository = located.found.repository.commonDir;
-  const visit = await visits.to(located.found.repository, located.decided.settings.trust);
-  if (isTrouble(visit)) return { result: visit, repository };
-  // Another run may have landed it between our look at the queue and our lease.
-  if (!(await unchanged(app.queue, candidate))) return { result: "settled", repository };
-  const gathered = await gatherHeads(app, visit.place, located.found, candidate.known?.roles ?? null);
-  if (isTrouble(gathered)) return { result: gathered, repository };
-  const { settings } = located.decided;
-  const work: Work = {
-    projectId: candidate.id,
-    name: located.name,
-    attemptId: app.newId(),
-    heads: gathered.heads,
-    warnings: gathered.warnings,
-    earlier: await landedMerges(app.queue, candidate.id, repository),
-    strategy: settings.strategy,
-    gates: settings.gate,
-    after: [],
-  };
-  const target = localTarget(app, visit.place, settings.target);
-  const localTip = visit.place.snapshot.refs.get(target)?.oid ?? "";
-  return { result: { candidate, located, visit, work, target, localTip, startedAt }, repository };
-}
-
-/** What a failure is judged on: where the target stands, and the heads. While none of it moves, nothing has changed. */
-export function judgement(tip: string, work: Work): string {
-  return [tip, ...work.heads.map((head) => head.oid)].join(" ");
-}
-
-/** The target's full name; empty when there is none. */
-function localTarget(app: App, place: Workplace, wanted: string): string {
-  const { refs } = place.snapshot;
-  const prefix = `refs/remotes/${app.config.push.remote}/`;
-  const chosen = chooseTarget(wanted, {
-    branches: [...refs.keys()].filter((ref) => ref.startsWith("refs/heads/")),
-    remoteDefault: refs.get(`${prefix}HEAD`)?.symref ?? null,
-    remotePrefix: prefix,
-    isAgents: agentsBranches(place),
-  });
-  return "missing" in chosen ? "" : chosen.target;
+function unusable(error: unknown): Prepared {
+  return { result: refused(error), located: null };
 }

@@ -5,10 +5,11 @@ import { catchUp } from "../git/catchUp.ts";
 import { type Landed, recordAlready } from "../queue/journal.ts";
 import type { PushState } from "../queue/pushes.ts";
 import { ambiguousTargets } from "./ambiguous.ts";
+import { notNow } from "./choose.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { intentOf, type LandedDetails, landedOf } from "./intent.ts";
 import { land, uninterrupted } from "./land.ts";
-import { makePlan, type Plan, type Work } from "./plan.ts";
+import { leftBehind, makePlan, type Plan, type Work, waitsForAny } from "./plan.ts";
 import { type PushReport, postpone, pushTarget, type TagRef } from "./push.ts";
 import { type Receiver, readReceiver } from "./receiver.ts";
 import { refused, unreadable } from "./trouble.ts";
@@ -94,14 +95,17 @@ type Progress = {
 async function landBatch(
   app: App,
   visit: Visit,
-  works: readonly Work[],
+  given: readonly Work[],
   details: LandedDetails,
   progress: Progress,
 ): Promise<void> {
-  if (works.length === 0) return;
   const { place, lease } = visit;
   const miss = (some: readonly Work[], trouble: Trouble) =>
     progress.missed.push(...some.map((work) => ({ work, trouble })));
+  const out = new Map(progress.missed.map(({ work, trouble }) => [work.projectId, trouble]));
+  for (const work of given) if (waitsForAny(work, out)) miss([work], leftBehind(work, out));
+  const works = given.filter((work) => !waitsForAny(work, out));
+  if (works.length === 0) return;
   const missedBefore = progress.missed.length;
   const plan = await makePlan(app, place, progress.receiver, works);
   // A signal ends git in the middle of its answers: of a plan that is made of such, nothing is begun.
@@ -177,7 +181,15 @@ async function landBatch(
   if ("overruled" in landing) {
     progress.missed.length = missedBefore;
     const rest = works.filter(({ projectId }) => !landing.overruled.includes(projectId));
-    await landBatch(app, visit, rest, details, progress);
+    const alone = rest.filter(({ after }) => after.some((id) => landing.overruled.includes(id)));
+    miss(alone, notNow(landing.overruled));
+    await landBatch(
+      app,
+      visit,
+      rest.filter((work) => !alone.includes(work)),
+      details,
+      progress,
+    );
     return;
   }
   const left = works.filter((work) => !plan.out.has(work.projectId));

@@ -72,6 +72,8 @@ export async function makePlan(
 ): Promise<Plan | Trouble> {
   const out = new Map<number, Trouble>();
   for (;;) {
+    for (const work of works)
+      if (!out.has(work.projectId) && waitsForAny(work, out)) out.set(work.projectId, leftBehind(work, out));
     const rest = works.filter((work) => !out.has(work.projectId));
     const plan = await chain(app, place, receiver, rest);
     if (isTrouble(plan)) return plan;
@@ -82,6 +84,22 @@ export async function makePlan(
     for (const [id, trouble] of [...blocked, ...suspect]) out.set(id, trouble);
     if (blocked.size + suspect.size === 0) return { ...plan, out: new Map([...plan.out, ...out]) };
   }
+}
+
+/** Whether one of those that must land before it is out. */
+export function waitsForAny(work: Work, out: ReadonlyMap<number, unknown>): boolean {
+  return work.after.some((id) => out.has(id));
+}
+
+/** What becomes of one when another that it waits for is out. */
+export function leftBehind(work: Work, out: ReadonlyMap<number, Trouble>): Trouble {
+  const said = work.after.flatMap((id) => {
+    const trouble = out.get(id);
+    return trouble === undefined
+      ? []
+      : [`project ${id} (${trouble.outcome === "held" ? "held" : "failed"}: ${trouble.reason})`];
+  });
+  return held("blocked_by_dependency", `waits for ${said.join(", ")}.`);
 }
 
 /** The steps that the user's checkout stands in the way of, each with its paths. */

@@ -3,8 +3,9 @@ import { visible } from "../core/describe.ts";
 import { shortName } from "../core/target.ts";
 import { type Landed, type Miss, recordMisses } from "../queue/journal.ts";
 import type { App } from "./context.ts";
-import { judgement, type Missed, type Ready } from "./gather.ts";
+import type { Missed } from "./gather.ts";
 import type { TargetOutcome } from "./landTarget.ts";
+import { judgement, type Ready } from "./prepare.ts";
 import { logLine, missResult, type Result } from "./report.ts";
 
 /** What a tick has found out so far. */
@@ -17,7 +18,7 @@ const waits = { first: 60_000, longest: 3_600_000 };
 export async function settleMisses(
   app: App,
   tally: Tally,
-  missed: ReadonlyArray<Missed & { ready?: Ready; target?: string | null; tip?: string | null }>,
+  missed: ReadonlyArray<Omit<Missed, "found"> & { target?: string | null; tip?: string | null }>,
 ): Promise<void> {
   // Told to end: what git could not answer then says nothing of the projects. They are as they were, and looked at next time.
   if (app.git.signal.aborted) return;

@@ -1,4 +1,5 @@
 import { visible } from "../core/describe.ts";
+import { arrange, waves } from "../core/order.ts";
 import { isTrouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import { locateRepository } from "../git/repository.ts";
@@ -6,11 +7,12 @@ import { removeLeftScratches } from "../git/scratch.ts";
 import { LeaseLost, type Owner } from "../queue/leases.ts";
 import { type Debt, debts } from "../queue/pushes.ts";
 import { beginRun, endRun } from "../queue/runs.ts";
-import { activeDirectories, declaredBranches } from "./candidates.ts";
+import { declaredBranches } from "./candidates.ts";
+import { choose, notNow } from "./choose.ts";
 import type { App } from "./context.ts";
-import { gather, type Ready } from "./gather.ts";
 import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
 import { openLane } from "./lane.ts";
+import type { Ready } from "./prepare.ts";
 import { type PushReport, postponeUnvisited } from "./push.ts";
 import { askAhead } from "./receiver.ts";
 import type { Recovered } from "./recover.ts";
@@ -57,14 +59,15 @@ export async function tick(
         recovered.push(...(await recoverRepository(app, visits, repository, begun.has(repository))));
       }
     }
-    const active = await activeDirectories(app.queue);
-    const first = await gather(app, visits, active, work.candidates, options.limit, stop, false);
-    const second = await gather(app, visits, active, work.secondLooks, options.limit, stop, options.only === null);
-    await settleMisses(app, tally, [...first.missed, ...second.missed]);
-    const groups = byTarget([...first.ready, ...second.ready]);
-    for (const [index, group] of groups.entries()) {
+    const { ready, missed, waitsFor } = await choose(app, visits, work, options, stop);
+    await settleMisses(app, tally, missed);
+    const groups = byTarget(ready, waitsFor);
+    const landed = new Set<number>();
+    for (const [index, all] of groups.entries()) {
+      const group = await settleLeftBehind(app, tally, all, landed);
       const [one] = group;
-      if (stop() || one === undefined) break;
+      if (stop()) break;
+      if (one === undefined) continue;
       const { commonDir } = one.visit.repository;
       await lane.leave(commonDir);
       const details = new Map(
@@ -88,13 +91,14 @@ export async function tick(
       }
       const next = groups[index + 1]?.[0];
       if (next !== undefined && !moved.has(next.visit.repository.commonDir))
-        askAhead(app, next.visit.place, next.located.decided.settings.push);
-      const outcome = await landTarget(app, visit, one.located.decided.settings, works, details).catch((error) =>
+        askAhead(app, next.visit.place, next.decided.settings.push);
+      const outcome = await landTarget(app, visit, one.decided.settings, works, details).catch((error) =>
         error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
       logLanded(app, outcome.landed);
+      for (const { projectId } of outcome.landed) landed.add(projectId);
       await lane.enter(commonDir, async () => {
         const push = outcome.owed === null ? null : await pushLanded(app, visits, visit, outcome.owed).catch(givenUp);
         if (push !== null) pushes.push(push);
@@ -148,17 +152,53 @@ function givenUp(error: unknown): null {
   return null;
 }
 
-/** The ready ones in groups that land together: one repository, one target, one way. In the order of the first of each. */
-function byTarget(ready: readonly Ready[]): Ready[][] {
-  const groups = new Map<string, Ready[]>();
-  for (const one of ready) {
-    const { target, push, trust } = one.located.decided.settings;
-    const key = JSON.stringify([one.visit.repository.commonDir, one.target || target, push, trust]);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [one]);
-    else group.push(one);
-  }
-  return [...groups.values()];
+/**
+ * The ready ones in groups that land together: one repository, one target, one way, and nobody in between that one of them waits for. In
+ * the order of the first of each.
+ */
+function byTarget(ready: readonly Ready[], waitsFor: (id: number) => readonly number[]): Ready[][] {
+  const byId = new Map(ready.map((one) => [one.candidate.id, one]));
+  const groupOf = (id: number) => {
+    const one = byId.get(id);
+    if (one === undefined) return "";
+    const { target, push, trust } = one.decided.settings;
+    return JSON.stringify([one.visit.repository.commonDir, one.target || target, push, trust]);
+  };
+  const { order } = arrange([...byId.keys()], waitsFor);
+  const wave = waves(order, waitsFor, groupOf);
+  const groups = Map.groupBy(order, (id) => `${wave.get(id)} ${groupOf(id)}`);
+  return [...groups.values()]
+    .map((ids) => ids.flatMap((id) => byId.get(id) ?? []).map((one) => inLine(one, waitsFor)))
+    .sort(([a], [b]) => (wave.get(a?.candidate.id ?? 0) ?? 0) - (wave.get(b?.candidate.id ?? 0) ?? 0));
+}
+
+function inLine(one: Ready, waitsFor: (id: number) => readonly number[]): Ready {
+  return { ...one, work: { ...one.work, after: waitsFor(one.candidate.id) } };
+}
+
+/** Settles those of a group that wait for another group's project which has not landed; gives the others. */
+async function settleLeftBehind(
+  app: App,
+  tally: Tally,
+  group: readonly Ready[],
+  landed: ReadonlySet<number>,
+): Promise<Ready[]> {
+  const here = new Set(group.map(({ candidate }) => candidate.id));
+  const missing = (one: Ready) => one.work.after.filter((id) => !here.has(id) && !landed.has(id));
+  const behind = group.filter((one) => missing(one).length > 0);
+  await settleMisses(
+    app,
+    tally,
+    behind.map((ready) => ({
+      candidate: ready.candidate,
+      name: ready.work.name,
+      trouble: notNow(missing(ready)),
+      startedAt: ready.startedAt,
+      repository: ready.visit.repository.commonDir,
+      ready,
+    })),
+  );
+  return group.filter((one) => !behind.includes(one));
 }
 
 async function recoverRepository(

@@ -17,6 +17,12 @@ const byReason = {
   shallow_repository: "Fetch the rest of its history (git fetch --unshallow), then: orchestrator-merge retry ID",
   repository_untrusted:
     "Look at the drivers its own configuration names; when they are yours, set trust = true in a rule.",
+  awaiting_approval:
+    "Look at it (orchestrator-merge explain ID), then: orchestrator-merge approve ID, or reject ID --reason TEXT",
+  outside_window: "It lands by itself when the window opens.",
+  excluded: "A rule of the configuration says so; orchestrator-merge explain ID names it.",
+  blocked_by_dependency: "It lands by itself after those; orchestrator-merge explain ID has them.",
+  rejected: "When what was wrong is mended: orchestrator-merge retry ID",
 } satisfies Partial<Record<Failure | Hold, string>>;
 const known: ReadonlyMap<string, string> = new Map(Object.entries(byReason));
 
@@ -29,5 +35,5 @@ export function advice(standing: "failed" | "held", reason: string | null, id: n
     standing === "held" ? "Every run looks again." : "When its cause is gone: orchestrator-merge retry ID";
   return (known.get(reason ?? "") ?? otherwise)
     .replaceAll("ID", String(id))
-    .replace(/orchestrator-merge (retry|add)/g, (command) => command + options);
+    .replace(/orchestrator-merge (retry|add|explain|approve)/g, (command) => command + options);
 }

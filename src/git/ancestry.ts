@@ -38,6 +38,23 @@ export async function revList(
   return result.code === 0 ? lines(result) : result;
 }
 
+/** The parents of every commit that `tips` reach and `without` does not; ids of no commit here count for nothing. */
+export async function parentsOf(
+  context: GitContext,
+  gitDir: string,
+  tips: readonly string[],
+  without: readonly string[],
+): Promise<Map<string, string[]> | GitResult> {
+  const found = await revList(
+    context,
+    gitDir,
+    ["--parents", "--ignore-missing"],
+    [...tips, ...without.map((oid) => `^${oid}`)],
+  );
+  if (!Array.isArray(found)) return found;
+  return new Map(found.map((line) => line.split(" ")).map(([commit = "", ...parents]) => [commit, parents]));
+}
+
 function lines(result: GitResult): string[] {
   return result.stdout
     .toString()

@@ -83,6 +83,12 @@ export async function putBack(
   return write.code === 0 ? write.stdout.toString().trim() : write;
 }
 
+/** The names at the top of a commit's tree; the failing result when git cannot read it. */
+export async function topFiles(context: GitContext, scratch: Scratch, commit: string): Promise<string[] | GitResult> {
+  const list = await git(context, { gitDir: scratch.gitDir, args: ["ls-tree", "--name-only", "-z", commit] });
+  return list.code === 0 ? list.stdout.toString().split("\0") : list;
+}
+
 /**
  * Copies the .gitattributes files of `tree` into `dir`, for merges whose target is checked out nowhere (or differently): git reads
  * attributes from a directory, and only the target's are right. With them .gitmodules, by which git finds the history of a submodule

@@ -185,8 +185,7 @@ export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
   ["gate", ["command", "timeout", "env", "mode"]],
   ["resolver", ["commands", "timeout"]],
   ["notify", ["on", "slack", "webhook", "email"]],
-  ["rule", ["approval", "window", "freeze", "strategy", "gate", "after", "resolver", "notify"]],
-  ["rule.match", ["type"]],
+  ["rule", ["strategy", "gate", "resolver", "notify"]],
 ]);
 
 /** Values of built keys that this version cannot act on yet. */

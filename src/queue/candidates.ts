@@ -5,7 +5,7 @@ import { generationColumns, generationOf } from "./generation.ts";
 import type { Overridden } from "./overridden.ts";
 import { newlyRecompleted, sweep } from "./recompleted.ts";
 import { integer, requiredInteger, requiredText, selectColumns, text, value } from "./rows.ts";
-import { standingOf } from "./standing.ts";
+import { type Standing, standingOf } from "./standing.ts";
 import { parseCompletion } from "./times.ts";
 
 /** A row worth a try. Paths are as they stand in the row: they may be null, absurd, or point nowhere. */
@@ -105,6 +105,15 @@ export function inLandingOrder(
   return b.priority - a.priority || first - second || a.id - b.id;
 }
 
+/** One project as a candidate, and where it stands; null when there is no such row. */
+export async function readCandidate(
+  queue: Queue,
+  id: number,
+): Promise<{ readonly standing: Standing; readonly candidate: Candidate } | null> {
+  const [row] = await readRows(queue, [id]);
+  return row === undefined ? null : judge(row);
+}
+
 /** Whether the row and what we remember of it are still as they were when the candidate was read. */
 export async function unchanged(queue: Queue, candidate: Candidate): Promise<boolean> {
   const [row] = await readRows(queue, [candidate.id]);
@@ -133,7 +142,7 @@ function selection(queue: Queue, from = leading): string {
     FROM ${from} LEFT JOIN merge_source AS s ON s.project_id = q.id`;
 }
 
-function judge(row: Row): { standing: ReturnType<typeof standingOf>["standing"]; candidate: Candidate } {
+function judge(row: Row): { standing: Standing; candidate: Candidate } {
   const status = text(row, "status") ?? "";
   const mergedStatus = text(row, "merged_status");
   const generation = generationOf(row);

@@ -1,0 +1,46 @@
+import { projectName, visible } from "../core/describe.ts";
+import type { Dependency } from "../core/obstacles.ts";
+import { arrange } from "../core/order.ts";
+import type { Candidate } from "../queue/candidates.ts";
+import { dependenciesOf } from "../queue/dependencies.ts";
+import { decideFor } from "./candidates.ts";
+import type { App } from "./context.ts";
+
+/** Who waits for whom, as far as people and rules have said it; what git shows of that comes later (stacked.ts). */
+export type Line = {
+  /** The same candidates, each after those that it waits for. */
+  inOrder(candidates: readonly Candidate[]): Candidate[];
+  /** What a candidate waits for, when its rules say `after`. */
+  dependencies(id: number, after: readonly string[]): Promise<readonly Dependency[]>;
+  /** The sentence for one that waits for itself, through others; null for all others. */
+  circleOf(id: number): string | null;
+};
+
+/** Puts all candidates of a tick in line. Rules that ask for a project's type are not asked yet: they count when it is looked at. */
+export async function lineUp(app: App, candidates: readonly Candidate[]): Promise<Line> {
+  const afterOf = new Map(candidates.map((one) => [one.id, decideFor(app, one, null).settings.after]));
+  const known = await dependenciesOf(
+    app.queue,
+    candidates.map(({ id }) => ({ id, after: afterOf.get(id) ?? [] })),
+  );
+  const waitsFor = (id: number) => (known.get(id) ?? []).filter(({ met }) => !met).map((one) => one.id);
+  const { order, circles } = arrange(
+    candidates.map(({ id }) => id),
+    waitsFor,
+  );
+  const place = new Map(order.map((id, index) => [id, index]));
+  const names = new Map(candidates.map(({ id, specPath }) => [id, `${id} ${visible(projectName(id, specPath))}`]));
+  return {
+    inOrder: (some) => [...some].sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0)),
+    async dependencies(id, after) {
+      if (after === afterOf.get(id)) return known.get(id) ?? [];
+      return (await dependenciesOf(app.queue, [{ id, after }])).get(id) ?? [];
+    },
+    circleOf(id) {
+      const circle = circles.find((one) => one.includes(id));
+      if (circle === undefined) return null;
+      const said = [...circle, circle[0] ?? id].map((one) => names.get(one) ?? String(one)).join(" waits for ");
+      return `these wait for each other: ${said}. Take one of the ties away.`;
+    },
+  };
+}
