@@ -121,6 +121,7 @@ async function queueOf(world: World, { main }: Large, size: Size, source: (n: nu
       priority: 0,
       completedAt,
       tags: [],
+      dependsOn: [],
       source: source(n),
     });
   }

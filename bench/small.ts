@@ -52,6 +52,7 @@ export async function withQueue(place: string, count: number): Promise<string> {
       priority: 0,
       completedAt: Date.now(),
       tags: [],
+      dependsOn: [],
       source,
     });
   }

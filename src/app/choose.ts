@@ -1,10 +1,11 @@
 import { held, type Trouble } from "../core/reasons.ts";
 import { readApprovals } from "../queue/approvals.ts";
+import type { Candidate } from "../queue/candidates.ts";
 import { activeDirectories } from "./candidates.ts";
 import type { App } from "./context.ts";
 import { type Missed, openGatherer } from "./gather.ts";
 import { lineUp } from "./line.ts";
-import type { Ready } from "./prepare.ts";
+import { prepare, type Ready } from "./prepare.ts";
 import { findStacks, type Stack } from "./stacked.ts";
 import type { Visits } from "./visit.ts";
 import type { TickOptions, WorkToDo } from "./work.ts";
@@ -34,10 +35,12 @@ export async function choose(
     app.queue,
     all.map(({ id }) => id),
   );
-  const around = { active: await activeDirectories(app.queue), words, line };
+  const active = await activeDirectories(app.queue);
   const coming = new Set<number>();
-  const second = openGatherer(app, visits, around, work.secondLooks, stop, options.only === null, coming);
-  const first = openGatherer(app, visits, around, work.candidates, stop, false, coming);
+  const look = (candidate: Candidate) => prepare(app, visits, active, candidate);
+  const around = { look, words, line, stop, coming };
+  const second = openGatherer(around, work.secondLooks, options.only === null);
+  const first = openGatherer(around, work.candidates, false);
   await second.next(options.limit);
   for (let places = options.limit; ; ) {
     await first.next(places);

@@ -1,14 +1,10 @@
-import { projectName } from "../core/describe.ts";
 import { obstacles, together } from "../core/obstacles.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { Word } from "../queue/approvals.ts";
 import type { Candidate } from "../queue/candidates.ts";
-import type { App } from "./context.ts";
 import type { Found } from "./discover.ts";
 import type { Line } from "./line.ts";
-import { judgement, type Prepared, prepare, type Ready } from "./prepare.ts";
-import { refused } from "./trouble.ts";
-import type { Visits } from "./visit.ts";
+import { judgement, type Prepared, type Ready } from "./prepare.ts";
 
 export type Missed = {
   readonly candidate: Candidate;
@@ -39,36 +35,25 @@ export type Gatherer = {
   readonly gathered: Gathered;
 };
 
-/** What the candidates of one tick share: whose agents still work, what people said, and who waits for whom. */
+/** What the candidates of one tick share. */
 export type Surroundings = {
-  readonly active: ReadonlyMap<string, number>;
+  /** Looks at one of them; throws nothing that a disk or a directory said. */
+  readonly look: (candidate: Candidate) => Promise<Prepared>;
+  /** What people said, by project number. */
   readonly words: ReadonlyMap<number, Word>;
   readonly line: Line;
+  /** No further one is looked at once this says so. */
+  readonly stop: () => boolean;
+  /** Those that will land in this run: what waits only for such may come too. Added to here. */
+  readonly coming: Set<number>;
 };
 
 /**
- * Looks at `candidates` in the order of the line. `secondLook`: only those whose target or heads have moved since they failed. `coming` are
- * those that will land in this run, from whomever: what waits only for such may come too.
+ * Looks at `candidates` in the order of the line. `secondLook`: only those whose target or heads have moved since they failed.
  */
-export function openGatherer(
-  app: App,
-  visits: Visits,
-  around: Surroundings,
-  candidates: readonly Candidate[],
-  stop: () => boolean,
-  secondLook: boolean,
-  coming: Set<number>,
-): Gatherer {
-  const { active, words, line } = around;
+export function openGatherer(around: Surroundings, candidates: readonly Candidate[], secondLook: boolean): Gatherer {
+  const { look, words, line, stop, coming } = around;
   const gathered: Gathered = { ready: [], missed: [], asBefore: [] };
-  const look = (candidate: Candidate) => {
-    const startedAt = app.now();
-    const name = projectName(candidate.id, candidate.specPath);
-    app.progress(`looking at ${name}`);
-    const found = prepare(app, visits, active, candidate, startedAt).catch(unusable);
-    found.catch(() => {}); // told where it is waited for
-    return { candidate, startedAt, name, found };
-  };
 
   /** What a rule, or the line, has against one that git would let land; null when nothing. */
   async function against(ready: Ready): Promise<Trouble | null> {
@@ -97,7 +82,12 @@ export function openGatherer(
     else gathered.missed.push({ ...missed, trouble });
   }
 
-  const inHand: ReturnType<typeof look>[] = [];
+  const begin = (candidate: Candidate) => {
+    const found = look(candidate);
+    found.catch(() => {}); // told where it is waited for
+    return { candidate, found };
+  };
+  const inHand: ReturnType<typeof begin>[] = [];
   const rest = line.inOrder(candidates).values();
   return {
     gathered,
@@ -107,13 +97,13 @@ export function openGatherer(
         while (inHand.length < Math.min(sideBySide, places) && !stop()) {
           const { value: candidate } = rest.next();
           if (candidate === undefined) break;
-          inHand.push(look(candidate));
+          inHand.push(begin(candidate));
         }
         if (places <= 0) return;
         const next = inHand.shift();
         if (next === undefined) return;
-        const { candidate, startedAt, name } = next;
-        const { result, located } = await next.found.catch(async (error) => {
+        const { candidate } = next;
+        const { result, located, startedAt, name } = await next.found.catch(async (error) => {
           await Promise.allSettled(inHand.map((other) => other.found)); // nothing goes on behind the back of who gives up
           throw error;
         });
@@ -152,9 +142,4 @@ export function openGatherer(
       return before - gathered.ready.length;
     },
   };
-}
-
-/** A directory or disk that refuses one project must not stop the others. */
-function unusable(error: unknown): Prepared {
-  return { result: refused(error), located: null };
 }

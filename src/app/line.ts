@@ -23,19 +23,27 @@ export async function lineUp(app: App, candidates: readonly Candidate[]): Promis
     app.queue,
     candidates.map(({ id }) => ({ id, after: afterOf.get(id) ?? [] })),
   );
-  const waitsFor = (id: number) => (known.get(id) ?? []).filter(({ met }) => !met).map((one) => one.id);
+  const line = lineOf(candidates, known);
+  return {
+    ...line,
+    async dependencies(id, after) {
+      if (after === afterOf.get(id)) return known.get(id) ?? [];
+      return (await dependenciesOf(app.queue, [{ id, after }])).get(id) ?? [];
+    },
+  };
+}
+
+/** The line of candidates that are known to wait for these. Pure. */
+export function lineOf(candidates: readonly Candidate[], known: ReadonlyMap<number, readonly Dependency[]>): Line {
   const { order, circles } = arrange(
     candidates.map(({ id }) => id),
-    waitsFor,
+    (id) => (known.get(id) ?? []).filter(({ met }) => !met).map((one) => one.id),
   );
   const place = new Map(order.map((id, index) => [id, index]));
   const names = new Map(candidates.map(({ id, specPath }) => [id, `${id} ${visible(projectName(id, specPath))}`]));
   return {
     inOrder: (some) => [...some].sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0)),
-    async dependencies(id, after) {
-      if (after === afterOf.get(id)) return known.get(id) ?? [];
-      return (await dependenciesOf(app.queue, [{ id, after }])).get(id) ?? [];
-    },
+    dependencies: async (id) => known.get(id) ?? [],
     circleOf(id) {
       const circle = circles.find((one) => one.includes(id));
       if (circle === undefined) return null;

@@ -1,3 +1,4 @@
+import { projectName } from "../core/describe.ts";
 import { projectTypesOf } from "../core/projectType.ts";
 import { isTrouble, type Trouble } from "../core/reasons.ts";
 import { asksForType, type Decided, type RuleSettings } from "../core/rules.ts";
@@ -10,7 +11,7 @@ import type { App, Workplace } from "./context.ts";
 import type { Head } from "./head.ts";
 import type { Work } from "./plan.ts";
 import { agentsBranches, gatherHeads } from "./sources.ts";
-import { unreadable } from "./trouble.ts";
+import { refused, unreadable } from "./trouble.ts";
 import type { Visit, Visits } from "./visit.ts";
 
 /** A candidate that git lets land: its place, its heads, what the rules say, and what a failure would be judged on. */
@@ -32,18 +33,37 @@ export type Closed = { readonly closedBy: "window" | "freeze"; readonly until: s
 
 /** What came of looking at one candidate; `located` as soon as it was found, whatever came after. */
 export type Prepared = {
+  readonly name: string;
+  readonly startedAt: number;
   readonly result: Ready | Trouble | "settled";
   readonly located: Located | null;
 };
 
-/** Looks at one candidate: where its work is, whether anything of it is unfinished, what the rules say of it. */
+/** Looks at one candidate, whatever a directory or disk says: what refuses one project must not stop the others. */
 export async function prepare(
   app: App,
   visits: Visits,
   active: ReadonlyMap<string, number>,
   candidate: Candidate,
-  startedAt: number,
 ): Promise<Prepared> {
+  const startedAt = app.now();
+  const name = projectName(candidate.id, candidate.specPath);
+  app.progress(`looking at ${name}`);
+  const seen = await lookAt(app, visits, active, candidate, startedAt).catch((error) => ({
+    result: refused(error),
+    located: null,
+  }));
+  return { name, startedAt, ...seen };
+}
+
+/** Looks at one candidate: where its work is, whether anything of it is unfinished, what the rules say of it. */
+async function lookAt(
+  app: App,
+  visits: Visits,
+  active: ReadonlyMap<string, number>,
+  candidate: Candidate,
+  startedAt: number,
+): Promise<Pick<Prepared, "result" | "located">> {
   const located = locate(app, candidate, active);
   if (isTrouble(located)) return { result: located, located: null };
   const { repository } = located.found;

@@ -2,9 +2,11 @@ import { tmpdir } from "node:os";
 import { ulid } from "ulid";
 import type { Config } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
+import type { Candidate } from "../queue/candidates.ts";
 import type { Queue } from "../queue/database.ts";
 import { recordIdle } from "../queue/runs.ts";
 import type { App } from "./context.ts";
+import type { Look } from "./look.ts";
 import { emptyReport, type Report } from "./report.ts";
 import { findWork, type TickOptions } from "./work.ts";
 
@@ -35,12 +37,17 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
   }
   // Loaded only now: zx and all that works with git cost an idle tick a third of its time.
   const [{ tick }, { isAlive, self }] = await Promise.all([import("./tick.ts"), import("../git/orphans.ts")]);
-  const app: App = {
-    queue,
+  return await tick(appOf(world, runId), work, { runId, ...self() }, isAlive, options);
+}
+
+/** What the pipeline works with, in the real world. */
+function appOf(world: World, runId: string): App {
+  return {
+    queue: world.queue,
     config: world.config,
-    log,
+    log: world.log,
     runId,
-    dryRun,
+    dryRun: world.dryRun,
     now: world.now,
     random: Math.random,
     newId: () => ulid(world.now(), Math.random),
@@ -54,5 +61,11 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
       count: { processes: 0 },
     },
   };
-  return await tick(app, work, { runId, ...self() }, isAlive, options);
+}
+
+/** Looks at one project as a tick would, and writes nothing. */
+export async function startLook(world: Omit<World, "dryRun">, candidate: Candidate): Promise<Look> {
+  const [{ look }, { isAlive, self }] = await Promise.all([import("./look.ts"), import("../git/orphans.ts")]);
+  const runId = ulid(world.now(), Math.random);
+  return await look(appOf({ ...world, dryRun: true }, runId), { runId, ...self() }, isAlive, candidate);
 }

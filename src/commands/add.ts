@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { projectName, visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { dbFlag } from "../queue/location.ts";
-import { directoryPath, filePath, list, option, type Parse, text } from "./argv.ts";
+import { directoryPath, filePath, list, option, type Parse, projectId, text } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
 
@@ -27,10 +27,12 @@ export default command({
     spec: option("F", "the project's spec file; names it, and leads to its agents' worktrees", filePath),
     priority: option("N", "higher lands first (0)", whole),
     tag: list("T", "a tag, for rules to match", text, ","),
+    dependsOn: list("ID", "lands only after that project", projectId, ","),
   },
   examples: [
     ["add --project ~/shop --branch feature/login", "Lands a branch at the next run."],
     ["add --project ~/shop --worktree ~/shop-fix --tag critical", "Lands a worktree, tagged for a rule."],
+    ["add --project ~/shop --branch feature/cart --depends-on 7", "Lands after project 7 has."],
     ["add --project ~/shop --spec ~/specs/login.md", "Lands what the agents of that spec have done."],
   ],
   async run(context) {
@@ -59,7 +61,7 @@ export default command({
     // Rows must have a spec; its stem is the project's name.
     const specPath = spec ?? (worktree === null ? `add/${args.branch}.branch` : `add${worktree}.worktree`);
     await withQueue(context, "write", async (queue) => {
-      const { AlreadyQueued, enqueue } = await import("../queue/enqueue.ts");
+      const { AlreadyQueued, enqueue, NoSuchProject } = await import("../queue/enqueue.ts");
       try {
         const id = await enqueue(queue, {
           specPath,
@@ -67,6 +69,7 @@ export default command({
           priority: args.priority ?? 0,
           completedAt: context.now().getTime(),
           tags: args.tag,
+          dependsOn: args.dependsOn,
           source: worktree !== null ? { worktree } : args.branch !== undefined ? { branch: args.branch } : null,
         });
         if (json) {
@@ -79,6 +82,10 @@ export default command({
           `It lands at the next run, or now: orchestrator-merge run --only ${id}${source === "--db" ? ` ${dbFlag(queue.location)}` : ""}`,
         );
       } catch (error) {
+        if (error instanceof NoSuchProject) {
+          const sentence = `there is no project ${error.id} to depend on.`;
+          throw new UserError(exitCode.project, sentence, "orchestrator-merge status --all lists them.");
+        }
         if (!(error instanceof AlreadyQueued)) throw error;
         throw new UserError(
           exitCode.project,

@@ -31,6 +31,8 @@ export type Positionals<T> = {
   readonly parse: Parse<T>;
   readonly min: number;
   readonly max: number;
+  /** words such as `-wip` are arguments here; what is a flag of the command stays one */
+  readonly dashed?: boolean;
 };
 
 export type Values<A extends Args> = {
@@ -188,6 +190,16 @@ export function readArgs(argv: readonly string[], args: Args, helpCommand: strin
     }
   }
   return { values, positionals };
+}
+
+/** The words with those that only look like short flags put last, behind `--`, in their order. */
+export function dashedLast(argv: readonly string[], args: Args): string[] {
+  const shorts = new Set(Object.values(args).flatMap(({ alias }) => (typeof alias === "string" ? [`-${alias}`] : [])));
+  const end = argv.indexOf("--");
+  const before = end === -1 ? argv : argv.slice(0, end);
+  const isDashed = (word: string) => /^-[^-]/.test(word) && !shorts.has(word);
+  const after = end === -1 ? [] : argv.slice(end + 1);
+  return [...before.filter((word) => !isDashed(word)), "--", ...before.filter(isDashed), ...after];
 }
 
 type Flags = ReadonlyMap<string, readonly [name: string, arg: Arg]>;

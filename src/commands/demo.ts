@@ -53,7 +53,15 @@ export default command({
       const queue = await openQueue({ location, mode: "write" });
       for (const [index, { specPath, projectPath }] of sandbox.projects.entries()) {
         const completedAt = now - (sandbox.projects.length - index) * 60_000;
-        await enqueue(queue, { specPath, projectPath, priority: 0, completedAt, tags: [], source: null });
+        await enqueue(queue, {
+          specPath,
+          projectPath,
+          priority: 0,
+          completedAt,
+          tags: [],
+          dependsOn: [],
+          source: null,
+        });
       }
       await queue.close();
       const env = { ...context.env, ORCHESTRATOR_MERGE_DB: location, ORCHESTRATOR_MERGE_CONFIG: "" };

@@ -27,7 +27,7 @@ import { statusTeller } from "../host/status-text.ts";
 import type { Stream } from "../host/voice.ts";
 import { openVoice, withStatus } from "../host/voice.ts";
 import type { Args, CommonValues, Positionals, Values } from "./argv.ts";
-import { commonArgs, readArgs, wantsHelp } from "./argv.ts";
+import { commonArgs, dashedLast, readArgs, wantsHelp } from "./argv.ts";
 
 /** What the process has around it: handed in by main.ts, made up in tests. */
 export type Host = {
@@ -109,7 +109,8 @@ export function command<const A extends Args, P = unknown>(definition: {
   const all = { ...definition.args, ...commonArgs };
   const declared: Command = {
     ...definition,
-    async execute(argv, host, output) {
+    async execute(given, host, output) {
+      const argv = definition.positionals?.dashed === true ? dashedLast(given, all) : given;
       if (wantsHelp(argv, all)) {
         const { commandHelp } = await import("./help.ts");
         host.stdout.write(`${commandHelp(declared)}\n`);

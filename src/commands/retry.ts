@@ -8,9 +8,10 @@ import { withQueue } from "./open-queue.ts";
 export default command({
   name: "retry",
   about:
-    "Puts projects back in line: the failure, its backoff and a rejection are forgotten, and the next run tries them again.",
+    "Puts projects back in line: the failure, its backoff, an approval or rejection are forgotten, and the next run tries them again.",
   args: {
     allFailed: flag("every project that failed"),
+    noDependencies: flag("forget what add --depends-on said"),
     roles: list("ROLE", "land only these agents' work", text, ","),
   },
   positionals: { value: "ID", about: "numbers of projects", parse: projectId, min: 0, max: Number.POSITIVE_INFINITY },
@@ -31,7 +32,7 @@ export default command({
     const roles = args.roles.length === 0 ? null : args.roles;
     await withQueue(context, "write", async (queue) => {
       const { retry } = await import("../queue/retry.ts");
-      const retried = await retry(queue, ids, roles, context.now().getTime());
+      const retried = await retry(queue, ids, roles, args.noDependencies, context.now().getTime());
       const { source } = await context.database();
       const where = source === "--db" ? ` ${dbFlag(queue.location)}` : "";
       for (const one of retried) {

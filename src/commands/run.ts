@@ -2,13 +2,13 @@ import type { Report, Result } from "../app/report.ts";
 import { count as counted, span, visible } from "../core/describe.ts";
 import { type ExitCode, exitCode, UserError } from "../core/errors.ts";
 import { shortName } from "../core/target.ts";
-import type { Log } from "../host/log.ts";
 import type { Queue } from "../queue/database.ts";
 import { requiredInteger, selectColumns, text } from "../queue/rows.ts";
 import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
 import { type Paint, painter } from "./paint.ts";
+import { silent } from "./silent.ts";
 
 export default command({
   name: "run",
@@ -92,8 +92,6 @@ async function demandProjects(queue: Queue, ids: ReadonlySet<number>): Promise<v
     throw new UserError(exitCode.project, sentence, "Wait until its agents have finished.");
   }
 }
-
-const silent: Log = { error: () => {}, warn: () => {}, notice: () => {}, info: () => {}, debug: () => {} };
 
 /** The report for a person: a line a project, then the sum. */
 function describe(report: Report, paint: Paint): string {

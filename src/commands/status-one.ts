@@ -34,7 +34,7 @@ export function story(project: Project, facts: AttemptFacts | undefined, view: V
 
 const shortened = (ref: string | null | undefined): string | null => (ref ? shortName(ref) : null);
 
-type Fact = readonly [label: string, values: readonly string[]];
+export type Fact = readonly [label: string, values: readonly string[]];
 
 function factsOf(project: Project, facts: AttemptFacts | undefined, view: View): Fact[] {
   const { attempt, standing, completedAt, mergedAt, since, nextAttemptAt } = project;
@@ -90,8 +90,9 @@ function moment(at: number, view: View): string {
 }
 
 /** Labels in a column of their own, long values wrapped beside them; without room for that, below them. */
-function labelled(facts: readonly Fact[], { width, paint }: View): string[] {
+export function labelled(facts: readonly Fact[], { width, paint }: View): string[] {
   const shown = facts.filter(([, values]) => values.length > 0);
+  if (shown.length === 0) return [];
   const left = Math.max(...shown.map(([label]) => label.length)) + 4;
   const stacked = width !== null && width - left < 30;
   return shown.flatMap(([label, values]) => {

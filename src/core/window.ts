@@ -41,20 +41,21 @@ function isOpen(window: Window, at: number): boolean {
 /** The first moment after `at` at which a window opens: where one begins, or where the clocks jump into one. */
 function nextOpening(window: Window, at: number): number | null {
   const start = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(window.zone);
-  const jump = start.getTimeZoneTransition("next")?.epochMilliseconds ?? null;
+  const moments: number[] = [];
+  const jump = start.getTimeZoneTransition("next");
+  if (jump !== null) moments.push(jump.epochMilliseconds);
   for (let day = 0; day <= 8; day++) {
-    const date = start.toPlainDate().add({ days: day });
-    const begin = date.toPlainDateTime(Temporal.PlainTime.from({ minute: 0 })).add({ minutes: minutesOf(window.from) });
-    const moments = (["earlier", "later"] as const).map(
-      (disambiguation) => begin.toZonedDateTime(window.zone, { disambiguation }).epochMilliseconds,
-    );
-    const [first] = [...moments, ...(jump === null ? [] : [jump])]
-      .filter((moment) => moment > at && moment < date.add({ days: 2 }).toZonedDateTime(window.zone).epochMilliseconds)
-      .filter((moment) => isOpen(window, moment))
-      .sort((a, b) => a - b);
-    if (first !== undefined) return first;
+    const begin = start
+      .toPlainDate()
+      .add({ days: day })
+      .toPlainDateTime()
+      .add({ minutes: minutesOf(window.from) });
+    for (const disambiguation of ["earlier", "later"] as const) {
+      moments.push(begin.toZonedDateTime(window.zone, { disambiguation }).epochMilliseconds);
+    }
   }
-  return null;
+  const next = moments.sort((a, b) => a - b).find((moment) => moment > at && isOpen(window, moment));
+  return next ?? null;
 }
 
 function isFrozen(freeze: Freeze, at: number): boolean {

@@ -10,13 +10,14 @@ export type Retried =
 
 /**
  * Puts projects back in line: `pending_merge`, with failure, backoff and rejection forgotten; `roles` limits them to those agents'
- * heads (null: all). Null for `ids` means every failed one. All of them or, when one cannot be, none: the caller looks at the kinds.
+ * heads (null: all); `alone` forgets what they were told to wait for. Null for `ids` means every failed one. All of them or, when one cannot be, none: the caller looks at the kinds.
  * @param now unix milliseconds
  */
 export async function retry(
   queue: Queue,
   ids: readonly number[] | null,
   roles: readonly string[] | null,
+  alone: boolean,
   now: number,
 ): Promise<Retried[]> {
   const select = `SELECT ${selectColumns(queue.columns, "q", ["id", "status", ...generationColumns])} FROM project_queue AS q`;
@@ -39,6 +40,8 @@ export async function retry(
     if (outcome.some((one) => one.kind !== "waiting")) return outcome;
     for (const row of byId.values()) {
       const id = integer(row, "id");
+      await tx.run("DELETE FROM merge_approval WHERE project_id = ?", [id]);
+      if (alone) await tx.run("DELETE FROM merge_dependency WHERE project_id = ?", [id]);
       await tx.run(
         `UPDATE project_queue SET merged_status = 'pending_merge',
            error_message = CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END WHERE id = ?`,
