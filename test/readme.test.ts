@@ -15,6 +15,7 @@ const pages = [
   "README.md",
   "CHANGELOG.md",
   "docs/configuration.md",
+  "docs/rules.md",
   "docs/schema.md",
   "docs/states.md",
   "docs/recovery.md",

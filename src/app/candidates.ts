@@ -1,4 +1,5 @@
 import { projectName } from "../core/describe.ts";
+import { excluded } from "../core/obstacles.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { type Decided, decide } from "../core/rules.ts";
 import type { Candidate } from "../queue/candidates.ts";
@@ -19,7 +20,7 @@ export type Located = {
 export function locate(app: App, candidate: Candidate, active: ReadonlyMap<string, number>): Located | Trouble {
   const name = projectName(candidate.id, candidate.specPath);
   const decided = decideFor(app, candidate, null);
-  if (decided.settings.action === "skip") return held("excluded", "a rule says to skip it.");
+  if (decided.settings.action === "skip") return excluded(decided);
   const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });
   if (isTrouble(found)) return found;
   if (found.sources.kind === "agents") {

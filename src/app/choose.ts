@@ -41,12 +41,22 @@ export async function choose(
   const around = { look, words, line, stop, coming };
   const second = openGatherer(around, work.secondLooks, options.only === null);
   const first = openGatherer(around, work.candidates, false);
+  const called = new Set<number>();
   await second.next(options.limit);
   for (let places = options.limit; ; ) {
     await first.next(places);
     const ready = [...first.gathered.ready, ...second.gathered.ready];
     const missed = [...first.gathered.missed, ...second.gathered.missed];
-    const stack = await findStacks(app, ready, missed, [...first.gathered.asBefore, ...second.gathered.asBefore]);
+    const asBefore = [...first.gathered.asBefore, ...second.gathered.asBefore];
+    const unseen = first.unseen().filter(({ id }) => !called.has(id));
+    const stack = await findStacks(app, { ready, missed, asBefore, unseen, aside: work.aside });
+    places = 0;
+    for (const [id, before] of stack.early) {
+      for (const other of before) called.add(other); // once is enough: a row that has changed meanwhile is not seen twice
+      first.defer(id, before);
+      places++;
+    }
+    if (places > 0) continue;
     const needs = new Map<number, readonly number[]>();
     for (const { candidate, decided } of ready) {
       const told = (await line.dependencies(candidate.id, decided.settings.after)).filter(({ met }) => !met);

@@ -32,6 +32,10 @@ export type Gatherer = {
   next(places: number): Promise<void>;
   /** Takes back those that may not come after all; gives how many. */
   withdraw(reason: (ready: Ready) => Trouble | null): number;
+  /** Takes one back that came too early: those of `before` are looked at next, and then it again. */
+  defer(id: number, before: readonly number[]): void;
+  /** Those whose turn has not come. */
+  unseen(): readonly Candidate[];
   readonly gathered: Gathered;
 };
 
@@ -88,14 +92,14 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
     return { candidate, found };
   };
   const inHand: ReturnType<typeof begin>[] = [];
-  const rest = line.inOrder(candidates).values();
+  let rest = line.inOrder(candidates);
   return {
     gathered,
     async next(wanted) {
       let places = wanted;
       for (;;) {
         while (inHand.length < Math.min(sideBySide, places) && !stop()) {
-          const { value: candidate } = rest.next();
+          const candidate = rest.shift();
           if (candidate === undefined) break;
           inHand.push(begin(candidate));
         }
@@ -141,5 +145,14 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
       });
       return before - gathered.ready.length;
     },
+    defer(id, before) {
+      const early = gathered.ready.find(({ candidate }) => candidate.id === id);
+      if (early === undefined) return;
+      gathered.ready = gathered.ready.filter((one) => one !== early);
+      coming.delete(id);
+      const first = rest.filter((candidate) => before.includes(candidate.id));
+      rest = [...first, early.candidate, ...rest.filter((candidate) => !first.includes(candidate))];
+    },
+    unseen: () => rest,
   };
 }

@@ -1,12 +1,15 @@
 import { realpathSync } from "node:fs";
-import { visible } from "../core/describe.ts";
+import { dirname } from "node:path";
+import { projectName, visible } from "../core/describe.ts";
 import { heldHeads } from "../core/order.ts";
-import { held, type Trouble } from "../core/reasons.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { worktreesSuffix } from "../core/worktreeNames.ts";
 import { parentsOf } from "../git/ancestry.ts";
 import { headOf } from "../git/snapshot.ts";
 import { rejectedHeads } from "../queue/approvals.ts";
+import type { Candidate } from "../queue/candidates.ts";
 import type { App, Workplace } from "./context.ts";
-import { type Found, rolesIn } from "./discover.ts";
+import { discover, type Found, rolesIn } from "./discover.ts";
 import type { AsBefore, Missed } from "./gather.ts";
 import type { Ready } from "./prepare.ts";
 
@@ -16,76 +19,126 @@ export type Stack = {
   readonly under: ReadonlyMap<number, readonly number[]>;
   /** Those that would bring in what must not land now, with the reason. */
   readonly blocked: ReadonlyMap<number, Trouble>;
+  /** Those that are built on candidates which nobody has looked at yet. */
+  readonly early: ReadonlyMap<number, readonly number[]>;
 };
 
-/** A project whose commits must not come in by way of another's; `standing` for a person. */
+/** Everybody of one tick, by what has come of looking at them. */
+export type Seen = {
+  readonly ready: readonly Ready[];
+  readonly missed: readonly Missed[];
+  readonly asBefore: readonly AsBefore[];
+  /** Their turn has not come. */
+  readonly unseen: readonly Candidate[];
+  /** They are not looked at in this tick. */
+  readonly aside: readonly Candidate[];
+};
+
+/** A project whose commits must not come in by way of another's; `standing` for a person, null for one whose turn is still to come. */
 type Waiting = {
   readonly id: number;
   readonly name: string;
-  readonly standing: string;
+  readonly standing: string | null;
   readonly oids: readonly string[];
 };
 
 /**
  * Finds, repository by repository, the heads that contain another pending head: its project lands first, and when that is held or has
- * failed, what is built on it waits. One git process for a repository with more than one project.
+ * failed, what is built on it waits. One git process for a repository with more than one project, none for one with a single one.
  */
-export async function findStacks(
-  app: App,
-  ready: readonly Ready[],
-  missed: readonly Missed[],
-  asBefore: readonly AsBefore[],
-): Promise<Stack> {
+export async function findStacks(app: App, seen: Seen): Promise<Stack> {
   const under = new Map<number, number[]>();
   const blocked = new Map<number, Trouble>();
+  const early = new Map<number, number[]>();
   const rejected = await rejectedHeads(app.queue);
-  const byRepository = Map.groupBy(ready, (one) => one.visit.repository.commonDir);
+  const byRepository = Map.groupBy(seen.ready, (one) => one.visit.repository.commonDir);
   for (const [commonDir, some] of byRepository) {
     const [first] = some;
     if (first === undefined) continue;
     const { place } = first.visit;
-    const waiting: Waiting[] = [
-      ...missed.map((miss) => ({
-        miss,
-        standing: `${miss.trouble.outcome === "held" ? "held" : "failed"}: ${miss.trouble.reason}`,
-      })),
-      ...asBefore.map((miss) => ({ miss, standing: `failed: ${miss.candidate.known?.reason}` })),
-    ]
-      .filter(({ miss }) => miss.found?.repository.commonDir === commonDir)
-      .map(({ miss, standing }) => ({
-        id: miss.candidate.id,
-        name: miss.name,
-        standing,
-        oids: miss.ready?.work.heads.map(({ oid }) => oid) ?? (miss.found === null ? [] : headIds(place, miss.found)),
-      }));
-    for (const [id, oids] of rejected) waiting.push({ id, name: "", standing: "failed: rejected", oids });
-    if (some.length + waiting.length < 2) continue;
     const own = (one: Ready) => one.work.heads.map(({ oid }) => oid);
-    const known = [...some.flatMap(own), ...waiting.flatMap(({ oids }) => oids)];
+    const waiting = waitingIn(place, commonDir, seen);
+    for (const [id, oids] of rejected) waiting.push({ id, name: "", standing: "failed: rejected", oids });
+    const known = new Set([...some.flatMap(own), ...waiting.flatMap(({ oids }) => oids)]);
     const targets = [...new Set(some.map(({ localTip }) => localTip).filter((oid) => oid !== ""))];
-    const parents = await parentsOf(app.git, place.scratch.gitDir, known, targets);
+    const others = agentsHeads(place).filter((oid) => !known.has(oid) && !targets.includes(oid));
+    if (some.length + waiting.length + others.length < 2) continue;
+    const parents = await parentsOf(app.git, place.scratch.gitDir, [...known, ...others], targets);
     if (!(parents instanceof Map)) continue; // planning will say what git could not read
-    const holds = heldHeads(known, parents);
+    const holds = heldHeads([...known, ...others], parents);
+    const inside = new Map(some.map((one) => [one, new Set(own(one).flatMap((oid) => [...(holds.get(oid) ?? [])]))]));
+    // Whose they are is looked up only when there are such.
+    if (others.some((oid) => parents.has(oid) && [...inside.values()].some((oids) => oids.has(oid)))) {
+      waiting.push(...unseenIn(place, commonDir, seen));
+    }
     for (const one of some) {
       const mine = new Set(own(one));
-      const inside = new Set([...mine].flatMap((oid) => [...(holds.get(oid) ?? [])]));
       // The very same commits are no stack: they land once, and both projects record it.
       const contains = (oids: readonly string[]) =>
-        oids.some((oid) => inside.has(oid) && !mine.has(oid) && parents.has(oid));
+        oids.some((oid) => inside.get(one)?.has(oid) === true && !mine.has(oid) && parents.has(oid));
       const { id } = one.candidate;
       const beneath = some.filter((other) => other !== one && contains(own(other)));
-      if (beneath.length > 0)
-        under.set(
-          id,
-          beneath.map(({ candidate }) => candidate.id),
-        );
-      const stop = waiting.find((other) => other.id !== id && contains(other.oids));
-      if (stop === undefined) continue;
-      const detail = `its commits contain those of project ${stop.id}${stop.name === "" ? "" : ` ${visible(stop.name)}`} (${stop.standing}).`;
-      blocked.set(id, held("blocked_by_dependency", detail));
+      if (beneath.length > 0) {
+        const ids = beneath.map(({ candidate }) => candidate.id);
+        under.set(id, ids);
+      }
+      const below = waiting.filter((other) => other.id !== id && contains(other.oids));
+      const stop = below.find(({ standing }) => standing !== null);
+      if (stop !== undefined) {
+        const name = stop.name === "" ? "" : ` ${visible(stop.name)}`;
+        const detail = `its commits contain those of project ${stop.id}${name} (${stop.standing}).`;
+        blocked.set(id, held("blocked_by_dependency", detail));
+      } else if (below.length > 0) {
+        const ids = below.map((other) => other.id);
+        early.set(id, ids);
+      }
     }
   }
-  return { under, blocked };
+  return { under, blocked, early };
+}
+
+/** Those of a repository that were looked at and do not land. */
+function waitingIn(place: Workplace, commonDir: string, { missed, asBefore }: Seen): Waiting[] {
+  return [
+    ...missed.map((miss) => ({ miss, standing: standingOf(miss.trouble) })),
+    ...asBefore.map((miss) => ({ miss, standing: `failed: ${miss.candidate.known?.reason}` })),
+  ]
+    .filter(({ miss }) => miss.found?.repository.commonDir === commonDir)
+    .map(({ miss, standing }) => ({
+      id: miss.candidate.id,
+      name: miss.name,
+      standing,
+      oids: miss.ready?.work.heads.map(({ oid }) => oid) ?? (miss.found === null ? [] : headIds(place, miss.found)),
+    }));
+}
+
+const standingOf = ({ outcome, reason }: Trouble): string => `${outcome === "held" ? "held" : "failed"}: ${reason}`;
+
+/** Those of a repository that nobody has looked at: found by reading directories. */
+function unseenIn(place: Workplace, commonDir: string, { unseen, aside }: Seen): Waiting[] {
+  const ofHere = (candidate: Candidate, standing: string | null): Waiting[] => {
+    const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });
+    if (isTrouble(found) || found.repository.commonDir !== commonDir) return [];
+    const { id, specPath } = candidate;
+    return [{ id, name: projectName(id, specPath), standing, oids: headIds(place, found) }];
+  };
+  return [
+    ...unseen.flatMap((candidate) => ofHere(candidate, null)),
+    ...aside.flatMap((candidate) => {
+      const { known } = candidate;
+      return ofHere(candidate, known?.reason == null ? "not looked at in this run" : `${known.state}: ${known.reason}`);
+    }),
+  ];
+}
+
+/** Where the agents' worktrees, and the branches that people enqueued, stand. */
+function agentsHeads({ snapshot, declaredBranches }: Workplace): string[] {
+  const trees = snapshot.worktrees.filter((tree) => tree.present && dirname(tree.path).endsWith(worktreesSuffix));
+  const heads = [
+    ...trees.map((tree) => headOf(snapshot, tree)),
+    ...[...declaredBranches].map((branch) => snapshot.refs.get(branch)?.oid ?? null),
+  ];
+  return [...new Set(heads.filter((oid) => oid !== null))];
 }
 
 /** Where the work of one that could not be looked at stands, as far as the repository itself knows. */

@@ -35,6 +35,8 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
   const secondLooks = found.secondLooks.filter(
     (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
   );
+  const looked = new Set<Candidate>([...candidates, ...secondLooks]);
+  const aside = [...found.candidates, ...found.secondLooks].filter((one) => !looked.has(one));
   const intents = await openIntents(queue);
   const due = (pushing ? await debts(queue, options.only) : []).filter(
     (debt) => options.only !== null || isDue(debt.nextAt, startedAt),
@@ -47,6 +49,8 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
     /** pending, but backing off */
     waiting,
     secondLooks,
+    /** those that this tick does not look at: they back off, have failed for good, or were not named */
+    aside,
     intents,
     due,
     leased,

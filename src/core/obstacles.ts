@@ -34,9 +34,9 @@ export type Facts = {
 /** Everything that keeps a project from landing by rule, and not the first of it only; none when it may. */
 export function obstacles({ projectId, decided, closed, heads, approval, dependencies }: Facts): Trouble[] {
   const { settings, by } = decided;
-  const rule = (key: "action" | "window" | "freeze" | "approval") => `the rule at ${by.get(key)}`;
+  const rule = (key: "window" | "freeze" | "approval") => `the rule at ${by.get(key)}`;
   const found: Trouble[] = [];
-  if (settings.action === "skip") found.push(held("excluded", `${rule("action")} says to skip it.`));
+  if (settings.action === "skip") found.push(excluded(decided));
   const waiting = dependencies.filter(({ met }) => !met);
   if (waiting.length > 0) {
     const list = waiting.map(({ id, name, standing }) => `project ${id} ${visible(name)} (${standing})`).join(", ");
@@ -56,6 +56,11 @@ export function obstacles({ projectId, decided, closed, heads, approval, depende
     found.push(held("awaiting_approval", `${since}: ${now}. To approve: orchestrator-merge approve ${projectId}`));
   }
   return found;
+}
+
+/** For one that a rule leaves alone. */
+export function excluded({ by }: Decided): Trouble {
+  return held("excluded", `the rule at ${by.get("action")} says to skip it.`);
 }
 
 /** An approval holds for the very commits that it was given for. */
