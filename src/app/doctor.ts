@@ -7,7 +7,7 @@ import type { Queue } from "../queue/database.ts";
 import { type Health, readHealth } from "../queue/health.ts";
 import { dbFlag } from "../queue/location.ts";
 import { type Check, fail, failed, ok } from "./doctor/check.ts";
-import { checkClock, checkUnits, timerEnvironment } from "./doctor/host.ts";
+import { checkClock, checkUnits, meetManager, timerEnvironment } from "./doctor/host.ts";
 import { checkGit, checkLeftovers, checkRemotes } from "./doctor/repositories.ts";
 
 /** How many repositories' remotes are asked. */
@@ -37,6 +37,7 @@ export async function examine(patient: Patient): Promise<Check[]> {
   } catch (error) {
     checks.push(failed("config", error));
   }
+  const manager = await meetManager(env);
   let database: DatabaseChoice | null = null;
   let health: Health | null = null;
   const ofQueue: Check[] = [];
@@ -49,7 +50,7 @@ export async function examine(patient: Patient): Promise<Check[]> {
       ofQueue.push(
         ...(await patient.withQueue(async (queue) => {
           health = await readHealth(queue, repositories);
-          const ofTimer = await timerEnvironment(env);
+          const ofTimer = await timerEnvironment(env, manager);
           const agentHere = ofTimer["SSH_AUTH_SOCK"] !== env["SSH_AUTH_SOCK"];
           const context = { ...git, env: ofTimer };
           const found = await checkRemotes(context, config, health.repositories, agentHere, patient.progress);
@@ -63,7 +64,7 @@ export async function examine(patient: Patient): Promise<Check[]> {
       checks.push(fail("database", error.sentence.replace(/\.$/, `${chosen}.`), error.wayOut));
     }
   }
-  checks.push(...(await checkUnits(env, database)));
+  checks.push(...(await checkUnits(env, manager, database)));
   checks.push(checkClock(now, latestOf(health)));
   return [...checks, ...ofQueue];
 }

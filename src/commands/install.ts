@@ -1,10 +1,10 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { ownExecutable } from "../host/executable.ts";
-import { demandOwnUnit, type InstallPlan, planInstall } from "../host/install.ts";
-import { chooseConfigFile, type DatabaseChoice, home } from "../host/paths.ts";
-import { currentUser, openServiceManager } from "../host/service-manager.ts";
+import { type InstallPlan, planInstall } from "../host/install.ts";
+import { chooseConfigFile, type DatabaseChoice } from "../host/paths.ts";
+import { openServiceManager } from "../host/service-manager.ts";
 import { carryOut, describeStep, type Step } from "../host/steps.ts";
 import { findUnits } from "../host/unit-files.ts";
 import { calendarOf, defaultCalendar, everyOf, readUnits, serviceUnit, timerUnit } from "../host/units.ts";
@@ -30,9 +30,8 @@ export default command({
   ],
   async run(context) {
     const { args, env, json, warn } = context;
-    demandOwnHome(env);
+    const manager = await openServiceManager(env);
     const program = ownExecutable(env);
-    const manager = openServiceManager(env);
     const config = chooseConfigFile({ flag: context.configFlag, env, cwd: context.cwd });
     await context.config(); // a timer with a wrong one would fail every time
     const database = await context.database();
@@ -45,13 +44,11 @@ export default command({
     const plan = await planInstall(settings, env, manager);
     const made = await makeSureOfQueue(database, context, args.dryRun);
     const warnings = [...plan.warnings];
-    if (before.database !== null && before.database !== database.location) {
+    const isEdited = (unit: string): boolean => found.get(unit)?.origin.by === "us, edited";
+    if (before.database !== null && before.database !== database.location && !isEdited(serviceUnit)) {
       warnings.push(`the timer used ${before.database} so far.`);
     }
-    if (!args.dryRun) {
-      warnings.push(...(await carryOut(plan.steps, manager)));
-      await demandOwnUnit(env, manager);
-    }
+    if (!args.dryRun) warnings.push(...(await carryOut(plan.steps, manager)));
     if (json) {
       const { source } = database;
       const steps = plan.steps.map(stepJson);
@@ -63,7 +60,10 @@ export default command({
     if (args.dryRun) context.print(foreseen(plan, made ? database : null));
     else {
       const shown = `${database.location} (${database.source}${made ? ", made just now" : ""})`;
-      context.print(installed(plan, { ...settings, database: shown }));
+      // What is in force: a unit that was changed by hand goes by what it says.
+      const service = isEdited(serviceUnit) ? before : { ...settings, database: shown };
+      const timer = isEdited(timerUnit) ? before : settings;
+      context.print(installed(plan, { ...service, calendar: timer.calendar }));
     }
   },
 });
@@ -76,16 +76,19 @@ function foreseen({ steps }: InstallPlan, made: DatabaseChoice | null): string {
   return lines.length === 0 ? "Nothing would change." : [...lines, ...files].join("\n");
 }
 
-function installed({ steps, units }: InstallPlan, settings: Parameters<typeof planInstall>[0]): string {
+function installed({ steps, units }: InstallPlan, settings: ReturnType<typeof readUnits>): string {
+  const unknown = "as the unit says";
   const copies = units.flatMap(({ path, backup }) =>
     backup === null ? [] : [`  replaced  ${path}, which was not ours; a copy: ${backup}`],
   );
   // Linger is asked for each time, where it is refused.
   const nothing = steps.every((step) => step.do === "run" && step.command[0] === "loginctl");
   return [
-    nothing ? "Everything is in place." : `Installed: a run ${everyOf(settings.calendar)}, from now on.`,
-    `  program   ${settings.program}`,
-    `  database  ${settings.database}`,
+    nothing
+      ? "Everything is in place."
+      : `Installed: a run ${settings.calendar === null ? unknown : everyOf(settings.calendar)}, from now on.`,
+    `  program   ${settings.program ?? unknown}`,
+    `  database  ${settings.database ?? unknown}`,
     `  config    ${settings.configFile ?? "none, all defaults"}`,
     ...copies,
     "Is all well?  orchestrator-merge doctor",
@@ -98,20 +101,6 @@ function installed({ steps, units }: InstallPlan, settings: Parameters<typeof pl
 const stepJson = (step: Step): object => (step.do === "verify" ? { do: step.do, files: [...step.files.keys()] } : step);
 
 type Here = Pick<Context<Record<never, never>, never>, "config" | "database" | "env" | "now">;
-
-/** After `sudo` without -H the home may be another user's, where our files would be in the way. Throws UserError(2). */
-function demandOwnHome(env: Here["env"]): void {
-  const directory = home(env);
-  const { uid, username } = currentUser();
-  const owner = statSync(directory, { throwIfNoEntry: false })?.uid;
-  if (owner === uid) return;
-  const what = owner === undefined ? "is not there" : "belongs to another user";
-  throw new UserError(
-    exitCode.usage,
-    `the home directory ${directory} ${what}, and this is ${username}.`,
-    `Set HOME to that of ${username}; sudo does it with -H.`,
-  );
-}
 
 /** The timer does not see the variables of this shell. Throws UserError(2) for a token that is only in one of them. */
 async function demandToken({ kind }: DatabaseChoice, { env, config }: Here): Promise<void> {

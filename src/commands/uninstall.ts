@@ -13,7 +13,7 @@ export default command({
   args: { dryRun: flag("print what would be removed and run; change nothing") },
   examples: [["uninstall", "From now on nothing lands by itself; run still does it by hand."]],
   async run({ args, env, json, print, printJson, warn }) {
-    const manager = openServiceManager(env);
+    const manager = await openServiceManager(env);
     const { removed, left, steps } = planUninstall(env, manager);
     const warnings = args.dryRun ? [] : await carryOut(steps, manager);
     if (json) {
@@ -27,6 +27,7 @@ export default command({
           backup === null ? `Removed ${path}` : `Removed ${path}, which you had changed; a copy: ${backup}`,
         );
     if (steps.length === 0) lines.push("There is nothing of install here.");
+    else if (lines.length === 0) lines.push("Removed what was left of an installation whose unit files were gone.");
     print([...lines, ...left.map((path) => `Left ${path}, which install did not write.`)].map(visible).join("\n"));
   },
 });

@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { exitCode, UserError } from "../core/errors.ts";
 import type { Env } from "./config.ts";
@@ -34,15 +35,19 @@ export async function planInstall(settings: UnitSettings, env: Env, manager: Ser
 
   const steps: Step[] = [];
   if (changed.length > 0) steps.push({ do: "verify", files: texts });
-  if (units.some(({ fate }) => fate === "replaced")) {
+  const elsewhere = await unitsElsewhere(found, manager);
+  if (elsewhere.length > 0 || units.some(({ fate }) => fate === "replaced")) {
     steps.push(run({ otherwise: "" }, "systemctl", "--user", "disable", "--now", timerUnit));
     steps.push(run({ otherwise: "" }, "systemctl", "--user", "stop", serviceUnit));
+    // That its run was cut short is no trouble of ours.
+    steps.push(run({ otherwise: "" }, "systemctl", "--user", "reset-failed", serviceUnit));
   }
   for (const { path, text, file, backup } of changed) {
     if (backup !== null && file !== undefined) steps.push({ do: "write", path: backup, text: file.text });
     steps.push({ do: "write", path, text });
   }
-  const stale = changed.length > 0 || (await manager.property(timerUnit, "NeedDaemonReload")) === "yes";
+  const isStale = async (unit: string) => (await manager.property(unit, "NeedDaemonReload")) === "yes";
+  const stale = changed.length > 0 || (await isStale(timerUnit)) || (await isStale(serviceUnit));
   if (stale) steps.push(run({}, "systemctl", "--user", "daemon-reload"));
   if ((await manager.property(timerUnit, "UnitFileState")) !== "enabled" || changed.length > 0)
     steps.push(run({}, "systemctl", "--user", "enable", timerUnit));
@@ -69,17 +74,29 @@ export async function planInstall(settings: UnitSettings, env: Env, manager: Ser
       ? [`the drop-ins in ${file.path}.d still apply: look through them.`]
       : [];
   });
+  warnings.push(
+    ...elsewhere.map((path) => `${path}, which is not ours, stays; from now on the unit of install takes its place.`),
+  );
   return { units: units.map(({ path, fate, backup }) => ({ path, fate, backup })), steps, warnings };
 }
 
 async function refuseSystemTimer(manager: ServiceManager): Promise<void> {
-  const { stdout } = await manager.ask(["systemctl", "show", timerUnit, "-p", "ActiveState", "--value"]);
-  if (stdout.trim() !== "active") return;
+  const { stdout } = await manager.ask(["systemctl", "show", timerUnit, "-p", "ActiveState", "-p", "UnitFileState"]);
+  const [state] = /\b(active|enabled)$/m.exec(stdout) ?? [];
+  if (state === undefined) return;
   throw new UserError(
     exitCode.usage,
-    `the whole system has an active ${timerUnit} already, and two programs must not merge one queue.`,
+    `in the whole system ${timerUnit} is ${state} already, and two programs must not merge one queue.`,
     `Have root stop it: systemctl disable --now ${timerUnit}`,
   );
+}
+
+/** Timer and service of that name in another directory that the manager reads (systemd.unit(5), "User Unit Search Path"). */
+async function unitsElsewhere(here: ReadonlyMap<string, UnitFile>, manager: ServiceManager): Promise<string[]> {
+  const missing = [timerUnit, serviceUnit].filter((name) => !here.has(name));
+  const paths: string[] = [];
+  for (const name of missing) paths.push(await manager.property(name, "FragmentPath"));
+  return paths.filter((path) => existsSync(path) && realpathSync(path) !== "/dev/null");
 }
 
 function fateOf(text: string, file: UnitFile | undefined): Fate {
@@ -92,18 +109,6 @@ function fateOf(text: string, file: UnitFile | undefined): Fate {
 /** Whether the user's manager, and so the timer, runs while the user is not logged in. */
 export async function lingers({ ask, user }: ServiceManager): Promise<boolean> {
   return (await ask(["loginctl", "show-user", user, "-p", "Linger", "--value"])).stdout.trim() === "yes";
-}
-
-/** Throws UserError(2) when systemd reads the timer from another file than the one that was written: XDG_CONFIG_HOME differs there. */
-export async function demandOwnUnit(env: Env, manager: ServiceManager): Promise<void> {
-  const path = join(unitDirectory(env), timerUnit);
-  const read = await manager.property(timerUnit, "FragmentPath");
-  if (read === "" || read === path) return;
-  throw new UserError(
-    exitCode.usage,
-    `systemd reads ${read}, and not ${path}.`,
-    "Run install with the XDG_CONFIG_HOME that the service manager has: systemctl --user show-environment",
-  );
 }
 
 const run = (more: { readonly otherwise?: string; readonly marker?: string }, ...command: readonly string[]): Step => ({

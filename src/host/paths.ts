@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -78,7 +78,8 @@ function xdg(env: Env, name: string, fallback: string): string {
   return value !== undefined && isAbsolute(value) ? value : join(home(env), fallback);
 }
 
-export const home = (env: Env): string => env["HOME"] || homedir();
+/** An empty HOME is none: os.homedir would believe it. */
+export const home = (env: Env): string => env["HOME"] || userInfo().homedir;
 
 /** Whether the text is the URL of a server is all that is decided here; src/queue/location.ts says which URLs will do. */
 function choice(value: string, source: string, cwd: string, env: Env): DatabaseChoice {

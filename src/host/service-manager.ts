@@ -1,8 +1,10 @@
 import { execFile } from "node:child_process";
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
+import { basename, dirname, join } from "node:path";
 import { exitCode, UserError } from "../core/errors.ts";
 import type { Env } from "./config.ts";
+import { home, unitDirectory } from "./paths.ts";
 
 /** What a program of systemd answered; `code` null: it was ended, or is not there at all (`missing`). */
 export type Answer = {
@@ -23,12 +25,16 @@ export type ServiceManager = {
   property(unit: string, name: string): Promise<string>;
 };
 
+/** For a command, and for the first question of all, which a manager in order answers at once; in milliseconds. */
+const [patience, firstPatience] = [120_000, 10_000];
+
 /**
- * The user manager of this user. After `sudo -u` or `su`, XDG_RUNTIME_DIR is missing or another user's: then it is /run/user/<uid>,
- * which systemd makes with the manager. Throws UserError(2) when there is none.
+ * The user manager of this user, when it answers and reads the units of `unitDirectory(env)`. After `sudo -u` or `su`, XDG_RUNTIME_DIR is
+ * missing or another user's: then it is /run/user/<uid>, which systemd makes with the manager. Throws UserError(2) when there is none.
  */
-export function openServiceManager(env: Env): ServiceManager {
+export async function openServiceManager(env: Env): Promise<ServiceManager> {
   const { uid, username } = currentUser();
+  demandOwnHome(env, uid, username);
   const given = env["XDG_RUNTIME_DIR"];
   const standard = `/run/user/${uid}`;
   const directory = [given, standard].find((path) => path !== undefined && isOwn(path, uid));
@@ -44,26 +50,32 @@ export function openServiceManager(env: Env): ServiceManager {
   const environment = { ...others, ...(directory === given ? { DBUS_SESSION_BUS_ADDRESS: bus } : {}) };
   const variables = { ...environment, XDG_RUNTIME_DIR: directory, LC_ALL: "C", SYSTEMD_PAGER: "", SYSTEMD_COLORS: "0" };
 
-  const ask = ([file = "", ...args]: readonly string[]): Promise<Answer> =>
+  const ask = ([file = "", ...args]: readonly string[], timeout = patience): Promise<Answer> =>
     new Promise((resolve) => {
-      execFile(file, args, { env: variables, timeout: 120_000 }, (error, stdout, stderr) => {
+      execFile(file, args, { env: variables, timeout }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : null;
         resolve({ code, stdout, stderr, missing: error?.code === "ENOENT" });
       });
     });
+  const tell = async (command: readonly string[], timeout = patience): Promise<string> => {
+    const { code, stdout, stderr, missing } = await ask(command, timeout);
+    if (code === 0) return stdout;
+    const late = code === null ? `no answer within ${timeout / 1000} s` : `exit ${code}`;
+    const said = missing ? "it is not installed" : stderr.trim().split("\n").at(-1) || late;
+    throw new UserError(
+      exitCode.usage,
+      `${command.join(" ")} failed: ${said.replace(/\.$/, "")}.`,
+      "See what systemctl --user status says, and run the same command again.",
+    );
+  };
+  demandReads(
+    unitDirectory(env),
+    await tell(["systemctl", "--user", "show", "-p", "UnitPath", "--value"], firstPatience),
+  );
   return {
     user: username,
-    ask,
-    async tell(command) {
-      const { code, stdout, stderr, missing } = await ask(command);
-      if (code === 0) return stdout;
-      const said = missing ? "it is not installed" : stderr.trim().split("\n").at(-1) || `exit ${code}`;
-      throw new UserError(
-        exitCode.usage,
-        `${command.join(" ")} failed: ${said.replace(/\.$/, "")}.`,
-        "See what systemctl --user status says, and run the same command again.",
-      );
-    },
+    ask: (command) => ask(command),
+    tell: (command) => tell(command),
     async property(unit, name) {
       const { stdout } = await ask(["systemctl", "--user", "show", unit, "-p", name, "--value"]);
       return stdout.trim();
@@ -71,8 +83,47 @@ export function openServiceManager(env: Env): ServiceManager {
   };
 }
 
+/** The words of a property that is a list: systemctl quotes those that a shell would read in another way. */
+export function listed(value: string): string[] {
+  const words = value.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g);
+  return [...words].map(([, quoted, plain = ""]) => quoted?.replace(/\\(.)/g, "$1") ?? plain);
+}
+
+/** Throws UserError(2) where the manager has another XDG_CONFIG_HOME. One that does not say where it looks is believed. */
+function demandReads(directory: string, unitPath: string): void {
+  const read = listed(unitPath);
+  if (read.length === 0 || read.map(real).includes(real(directory))) return;
+  throw new UserError(
+    exitCode.usage,
+    `the service manager does not read ${directory}, which is where your XDG_CONFIG_HOME and HOME lead.`,
+    "Run this with the XDG_CONFIG_HOME that the manager was started with, or none: env -u XDG_CONFIG_HOME orchestrator-merge ...",
+  );
+}
+
+/** Where a path leads, the part of it too that is not there yet. */
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path === dirname(path) ? path : join(real(dirname(path)), basename(path));
+  }
+}
+
+/** After `sudo` without -H the home may be another user's, where our files would be in the way. Throws UserError(2). */
+function demandOwnHome(env: Env, uid: number, username: string): void {
+  const directory = home(env);
+  const owner = statSync(directory, { throwIfNoEntry: false })?.uid;
+  if (owner === uid) return;
+  const what = owner === undefined ? "is not there" : "belongs to another user";
+  throw new UserError(
+    exitCode.usage,
+    `the home directory ${directory} ${what}, and this is ${username}.`,
+    `Set HOME to that of ${username}; sudo does it with -H.`,
+  );
+}
+
 /** Who runs this; a user that no list has (a container's) goes by the number, which loginctl takes too. */
-export function currentUser(): { readonly uid: number; readonly username: string } {
+function currentUser(): { readonly uid: number; readonly username: string } {
   try {
     return userInfo();
   } catch {

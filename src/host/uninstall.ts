@@ -1,5 +1,7 @@
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
+import { join } from "node:path";
 import type { Env } from "./config.ts";
+import { unitDirectory } from "./paths.ts";
 import type { ServiceManager } from "./service-manager.ts";
 import type { Step } from "./steps.ts";
 import { asideOf, findUnits, lingerMarker } from "./unit-files.ts";
@@ -17,7 +19,10 @@ export type Removal = {
 export function planUninstall(env: Env, manager: Pick<ServiceManager, "user">): Removal {
   const found = [...findUnits(env).values()];
   const ours = found.filter(({ origin }) => origin.by !== "others");
+  const left = found.filter((file) => !ours.includes(file));
   const names = ours.map(({ name }) => name);
+  // Where somebody has removed the file by hand, the timer is active still, and what enabled it leads nowhere.
+  if (leadsNowhere(join(unitDirectory(env), "timers.target.wants", timerUnit))) names.push(timerUnit);
   const steps: Step[] = [];
   // May fail: the manager has perhaps never read the files.
   const systemctl = (...words: readonly string[]): void => {
@@ -40,5 +45,8 @@ export function planUninstall(env: Env, manager: Pick<ServiceManager, "user">): 
     const otherwise = `linger, which install had switched on, could not be switched off: loginctl disable-linger ${manager.user}`;
     steps.push({ do: "run", command: ["loginctl", "disable-linger"], otherwise }, { do: "remove", path: marker });
   }
-  return { removed, left: found.filter((file) => !ours.includes(file)).map(({ path }) => path), steps };
+  return { removed, left: left.map(({ path }) => path), steps };
 }
+
+const leadsNowhere = (link: string): boolean =>
+  lstatSync(link, { throwIfNoEntry: false }) !== undefined && !existsSync(link);

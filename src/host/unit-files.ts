@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { exitCode, refusal, UserError } from "../core/errors.ts";
 import type { Env } from "./config.ts";
 import { stateDirectory, unitDirectory } from "./paths.ts";
 import { failedUnit, type Origin, originOf, serviceUnit, timerUnit } from "./units.ts";
@@ -15,7 +16,7 @@ export type UnitFile = {
   readonly hasDropIns: boolean;
 };
 
-/** Those of our names that are there, masks and links to elsewhere too. */
+/** Those of our names that are there, masks and links to elsewhere too. Throws UserError(2) for one that cannot be read. */
 export function findUnits(env: Env): ReadonlyMap<string, UnitFile> {
   const found = new Map<string, UnitFile>();
   for (const name of [serviceUnit, timerUnit, failedUnit]) {
@@ -41,7 +42,14 @@ function readUnit(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    return lstatSync(path, { throwIfNoEntry: false }) === undefined ? null : "";
+    const said = refusal(error);
+    if (said === null) throw error;
+    if (said.startsWith("ENOTDIR:")) return null;
+    if (said.startsWith("ENOENT:")) return lstatSync(path, { throwIfNoEntry: false }) === undefined ? null : "";
+    throw new UserError(
+      exitCode.usage,
+      `the unit file ${path} cannot be read: ${said}.`,
+      "Remove it, or correct its rights.",
+    );
   }
 }

@@ -35,7 +35,7 @@ export function renderUnits(settings: UnitSettings): ReadonlyMap<string, string>
   const environment = [
     ["ORCHESTRATOR_MERGE_DB", database],
     ...(configFile === null ? [] : [["ORCHESTRATOR_MERGE_CONFIG", configFile]]),
-  ].map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`);
+  ].map(([name = "", path = ""]) => `Environment=${quoted(path, `${name}=`)}`);
   const start = ["# The files that install was given, so that the timer and your shell use the same.", ...environment];
   const texts = [
     [serviceUnit, replaceLine(service, "ExecStart", [...start, `ExecStart=${quoted(program)} run`])],
@@ -45,10 +45,10 @@ export function renderUnits(settings: UnitSettings): ReadonlyMap<string, string>
   return new Map(texts.map(([name, text]) => [name, signed(text, settings.version)]));
 }
 
-/** One word in a unit file: quotes, backslashes and specifiers as systemd.syntax(7) and systemd.unit(5) want them. */
-function quoted(word: string): string {
-  if (/\p{Cc}/u.test(word)) throw unfit(word);
-  return `"${word.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%")}"`;
+/** A path as one word in a unit file: quotes, backslashes and specifiers as systemd.syntax(7) and systemd.unit(5) want them. */
+function quoted(path: string, before = ""): string {
+  if (/\p{Cc}/u.test(path)) throw unfit(path);
+  return `"${before}${path.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%")}"`;
 }
 
 const unfit = (path: string): UserError =>

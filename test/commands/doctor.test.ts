@@ -172,6 +172,28 @@ describe("units", () => {
     });
   });
 
+  test("a drop-in that has them start something else, or use another queue", async () => {
+    const { see, property, db } = await healthy();
+    const start = (path: string) => `{ path=${path} ; argv[]=${path} run ; ignore_errors=no ; pid=0 }`;
+    property(service, "ExecStart", start("/bin/true"));
+    property(service, "Environment", `A=1 ORCHESTRATOR_MERGE_DB=${db} "ORCHESTRATOR_MERGE_DB=/a b/\\$x.db"`);
+    const { of } = await see();
+    expect(of("units")).toMatchObject({ state: "warn", says: "a drop-in has them start /bin/true." });
+    expect(of("one queue")).toMatchObject({ state: "warn", says: expect.stringContaining("timer uses /a b/$x.db,") });
+    property(service, "ExecStart", start(process.execPath));
+    expect((await see()).of("units")?.state).toBe("ok");
+  });
+
+  test("one that cannot be read", async () => {
+    const { see, units } = await healthy();
+    rmSync(join(units, timer));
+    mkdirSync(join(units, timer));
+    expect((await see()).of("units")).toMatchObject({
+      state: "fail",
+      says: expect.stringContaining("cannot be read"),
+    });
+  });
+
   test("without a service manager, which only matters where units are installed", async () => {
     const { see, home } = await healthy();
     const env = { XDG_RUNTIME_DIR: join(home, "none") };

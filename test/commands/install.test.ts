@@ -1,10 +1,15 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import install from "../../src/commands/install.ts";
 import uninstall from "../../src/commands/uninstall.ts";
 import { queueDb } from "../helpers/queueDb.ts";
 import { service, timer, userHost } from "../helpers/systemd.ts";
+
+function putFile(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, "");
+}
 
 describe("install", () => {
   test("on a new host makes the queue, writes the units, has them verified, and switches on timer and linger", async () => {
@@ -59,13 +64,16 @@ describe("install", () => {
   });
 
   test("a unit that was changed by hand is left alone, with a word on drop-ins", async () => {
-    const { type, unit, units } = userHost();
+    const { type, unit, units, home, state } = userHost();
     await type(install);
     const changed = unit(service).replace("MemoryMax=1G", "MemoryMax=4G");
     writeFileSync(join(units, service), changed);
-    const { stderr } = await type(install, "--every 1h");
+    const other = await queueDb(home, { name: "other.db" });
+    const { stdout, stderr } = await type(install, `--every 1h --db ${other}`);
     expect(stderr).toContain(`systemctl --user edit ${service}`);
     expect(unit(service)).toBe(changed);
+    // It goes on with what the unit says, and that is what is shown.
+    expect(stdout).toContain(`database  ${state}/task_queue.db\n`);
     expect(unit(timer)).toContain("OnCalendar=0/1:00");
   });
 
@@ -76,9 +84,10 @@ describe("install", () => {
     symlinkSync("/dev/null", join(units, service)); // masked
     const { stdout, stderr } = await type(install);
     const commands = told();
-    expect(commands.slice(1, 4)).toEqual([
+    expect(commands.slice(1, 5)).toEqual([
       `systemctl --user disable --now ${timer}`,
       `systemctl --user stop ${service}`,
+      `systemctl --user reset-failed ${service}`,
       "systemctl --user daemon-reload",
     ]);
     expect(unit(service)).toContain("ExecStart=");
@@ -88,6 +97,36 @@ describe("install", () => {
     expect(readFileSync(join(state, "replaced-units", copy), "utf8")).toBe("[Timer]\nOnCalendar=*:0/5\n");
     expect(stdout).toContain(copy);
     expect(stderr).toContain(`${service}.d still apply`);
+  });
+
+  test("one in another directory that systemd reads is stopped too, and stays where it is", async () => {
+    const { type, told, home, property } = userHost();
+    const theirs = join(home, timer);
+    writeFileSync(theirs, "[Timer]\nOnCalendar=*:0/5\n");
+    property(timer, "FragmentPath", theirs);
+    const { stderr } = await type(install);
+    expect(stderr).toContain(`${theirs}, which is not ours, stays`);
+    expect(told().slice(1, 3)).toEqual([`systemctl --user disable --now ${timer}`, `systemctl --user stop ${service}`]);
+    expect(readFileSync(theirs, "utf8")).toContain("OnCalendar");
+  });
+
+  test("what an install that was cut short has written is read by systemd at the next", async () => {
+    const { type, told, switchOn, property } = userHost();
+    await type(install);
+    told();
+    switchOn();
+    property(service, "NeedDaemonReload", "yes");
+    await type(install);
+    expect(told()).toContain("systemctl --user daemon-reload");
+  });
+
+  test.each([
+    ["a directory", (path: string) => mkdirSync(path, { recursive: true }), "cannot be read: EISDIR"],
+    ["a file where the directory belongs", (path: string) => putFile(dirname(path)), "cannot be changed: E"],
+  ])("%s in a unit's place is no bug", async (_what, plant, said) => {
+    const { type, units } = userHost();
+    plant(join(units, timer));
+    await expect(type(install)).rejects.toMatchObject({ code: 2, message: expect.stringContaining(said) });
   });
 
   test("what systemd does not accept is not installed", async () => {
@@ -100,7 +139,7 @@ describe("install", () => {
 
   test("a timer of the whole system is not raced", async () => {
     const { type, answer, units } = userHost();
-    answer(`systemctl show ${timer} -p ActiveState --value`, "active");
+    answer(`systemctl show ${timer} -p ActiveState -p UnitFileState`, "ActiveState=inactive\nUnitFileState=enabled\n");
     await expect(type(install)).rejects.toThrow("two programs must not merge one queue");
     expect(existsSync(units)).toBe(false);
   });
@@ -114,6 +153,25 @@ describe("install", () => {
     expect((await type(install, `--db ${db}`)).stdout).toContain(`${db} (--db)`);
     const { stderr } = await type(install, "");
     expect(stderr).toContain(`the timer used ${db} so far`);
+  });
+
+  test("nothing is written where the manager does not answer, or reads units from elsewhere", async () => {
+    const question = "systemctl --user show -p UnitPath --value";
+    const { type, units, home, state, answer, refuse } = userHost();
+    answer(question, `${home}/other/systemd/user /etc/systemd/user\n`);
+    for (const command of [install, uninstall]) await expect(type(command)).rejects.toThrow(`does not read ${units}`);
+    refuse(question, "Failed to connect to bus: No such file or directory\n");
+    for (const command of [install, uninstall]) await expect(type(command)).rejects.toThrow("Failed to connect to bus");
+    expect([existsSync(units), existsSync(state)]).toEqual([false, false]);
+  });
+
+  test("a home that the manager knows by another name, and with a space in it, is the same", async () => {
+    const { type, home, units, answer } = userHost();
+    const link = join(home, "a link");
+    symlinkSync(home, link);
+    answer("systemctl --user show -p UnitPath --value", `/etc/systemd/user "${link}/.config/systemd/user"\n`);
+    await type(install);
+    expect(existsSync(join(units, timer))).toBe(true);
   });
 
   test("without a user manager it says what to do", async () => {
@@ -153,6 +211,17 @@ describe("uninstall", () => {
     expect(readdirSync(state).filter((name) => !name.startsWith("task_queue.db"))).toEqual([]);
     expect((await type(uninstall)).stdout).toBe("There is nothing of install here.\n");
     expect(told()).toEqual([]);
+  });
+
+  test("takes away what is left when somebody has removed the files by hand", async () => {
+    const { type, told, units } = userHost();
+    const wants = join(units, "timers.target.wants");
+    mkdirSync(wants, { recursive: true });
+    symlinkSync(join(units, timer), join(wants, timer));
+    expect((await type(uninstall)).stdout).toContain("Removed what was left");
+    expect(told()).toContain(`systemctl --user disable --now ${timer}`);
+    writeFileSync(join(units, timer), "[Timer]\n"); // somebody else's, and on
+    expect((await type(uninstall)).stdout).toMatch(/^There is nothing of install here\.\nLeft /);
   });
 
   test("leaves linger that was on before, or could not be switched on", async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { UserError } from "../../src/core/errors.ts";
 import { demandLasting } from "../../src/host/executable.ts";
 import {
   calendarOf,
@@ -75,7 +74,7 @@ describe("a rendered unit", () => {
   });
 
   test.each(["/a\nExecStartPost=/bin/sh", "/tab\there", "/bell\x07"])("refuses the path %j", (database) => {
-    expect(() => rendered({ database })).toThrow(UserError);
+    expect(() => rendered({ database })).toThrow(`the path ${JSON.stringify(database)} cannot stand in a unit file`);
   });
 
   test.each(["/a$b/x", '/a"b', "/a\\b", "/a'b"])("refuses the program %s", (program) => {

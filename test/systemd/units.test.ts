@@ -93,6 +93,7 @@ describe.runIf(canOpenLab())("under a real systemd", () => {
     const { stderr } = await lab.attempt("orchestrator-merge install");
     expect(stderr.replaceAll(/^warning: without linger.*\n/gm, "")).toBe("");
     expect(await show("ActiveState")).toBe("inactive");
+    expect(await show("Result")).toBe("success"); // that the original's run was stopped is not held against ours
     expect(await show("ActiveState", `${name}.timer`)).toBe("active");
     expect(await show("FragmentPath")).toBe(`/home/labuser/.config/systemd/user/${name}.service`);
     expect(await lab.sh("cat ~/.local/state/orchestrator-merge/replaced-units/*.service.*")).toContain(

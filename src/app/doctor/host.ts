@@ -4,7 +4,7 @@ import { UserError } from "../../core/errors.ts";
 import type { Env } from "../../host/config.ts";
 import { lingers } from "../../host/install.ts";
 import type { DatabaseChoice } from "../../host/paths.ts";
-import { openServiceManager, type ServiceManager } from "../../host/service-manager.ts";
+import { listed, openServiceManager, type ServiceManager } from "../../host/service-manager.ts";
 import { findUnits, type UnitFile } from "../../host/unit-files.ts";
 import { failedUnit, readUnits, renderUnits, serviceUnit, timerUnit } from "../../host/units.ts";
 import { version } from "../../host/version.ts";
@@ -12,19 +12,33 @@ import { type Check, fail, failed, ok, warn } from "./check.ts";
 
 const install = "orchestrator-merge install";
 
+/** The service manager, or the trouble with it: there may be none, and it may not answer. Asked once, for each question costs its patience. */
+export async function meetManager(env: Env): Promise<ServiceManager | UserError> {
+  try {
+    return await openServiceManager(env);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error;
+  }
+}
+
 /** The units, the timer and its last run, and linger. `database` is what a command of this shell uses; null when that is not known. */
-export async function checkUnits(env: Env, database: DatabaseChoice | null): Promise<Check[]> {
-  const units = findUnits(env);
+export async function checkUnits(
+  env: Env,
+  manager: ServiceManager | UserError,
+  database: DatabaseChoice | null,
+): Promise<Check[]> {
+  let units: ReadonlyMap<string, UnitFile>;
+  try {
+    units = findUnits(env);
+  } catch (error) {
+    return [failed("units", error)];
+  }
   const service = units.get(serviceUnit);
   const timer = units.get(timerUnit);
   const none = units.size === 0;
-  let manager: ServiceManager;
-  try {
-    manager = openServiceManager(env);
-  } catch (error) {
-    // Somebody may want to run it by hand alone, where there is no systemd at all.
-    return [failed("units", error, none ? "warn" : "fail")];
-  }
+  // Somebody may want to run it by hand alone, where there is no systemd at all.
+  if (manager instanceof UserError) return [failed("units", manager, none ? "warn" : "fail")];
   if (service === undefined || timer === undefined) {
     const missing = [serviceUnit, timerUnit].filter((name) => !units.has(name)).join(" and ");
     return [warn("units", `${none ? "not installed" : `${missing} is missing`}: nothing lands by itself.`, install)];
@@ -33,13 +47,29 @@ export async function checkUnits(env: Env, database: DatabaseChoice | null): Pro
   if (foreign !== undefined) {
     return [fail("units", `${foreign.path} is not of this program, which must not run beside another.`, install)];
   }
+  const said = readUnits(service.text, timer.text);
   return [
-    judgeFiles(units, service, timer),
-    ...judgeDatabase(readUnits(service.text, timer.text).database, database),
+    (await judgeDropIns(manager, said.program)) ?? judgeFiles(units, service, timer),
+    ...judgeDatabase((await databaseOf(manager)) ?? said.database, database),
     await judgeTimer(manager),
     await judgeLastRun(manager),
     await judgeLinger(manager),
   ];
+}
+
+/** A drop-in may have the service start something else; null when it does not. */
+async function judgeDropIns(manager: ServiceManager, program: string | null): Promise<Check | null> {
+  const start = await manager.property(serviceUnit, "ExecStart");
+  if (program === null || start === "" || start.includes(`path=${program} ;`)) return null;
+  const path = /path=(.*?) ;/.exec(start)?.[1] ?? "nothing";
+  return warn("units", `a drop-in has them start ${path}.`, `systemctl --user cat ${serviceUnit} shows which`);
+}
+
+/** The queue that the service is given, drop-ins too; null when the manager does not say. */
+async function databaseOf(manager: ServiceManager): Promise<string | null> {
+  const name = "ORCHESTRATOR_MERGE_DB=";
+  const entry = listed(await manager.property(serviceUnit, "Environment")).findLast((word) => word.startsWith(name));
+  return entry?.slice(name.length) ?? null;
 }
 
 function judgeFiles(units: ReadonlyMap<string, UnitFile>, service: UnitFile, timer: UnitFile): Check {
@@ -104,17 +134,13 @@ async function judgeLinger(manager: ServiceManager): Promise<Check> {
 
 /**
  * What the timer's git sees of an ssh agent: the service manager's, and not this shell's, with which everything would seem to work. The
- * environment as it is where no timer is installed.
+ * environment as it is where there is no manager, or no timer.
  */
-export async function timerEnvironment(env: Env): Promise<Env> {
-  if (!findUnits(env).has(timerUnit)) return env;
-  try {
-    const { stdout } = await openServiceManager(env).ask(["systemctl", "--user", "show-environment"]);
-    return { ...env, SSH_AUTH_SOCK: /^SSH_AUTH_SOCK=(.*)$/m.exec(stdout)?.[1] };
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return env;
-  }
+export async function timerEnvironment(env: Env, manager: ServiceManager | UserError): Promise<Env> {
+  if (manager instanceof UserError) return env;
+  if ((await manager.property(timerUnit, "ActiveState")) !== "active") return env;
+  const { stdout } = await manager.ask(["systemctl", "--user", "show-environment"]);
+  return { ...env, SSH_AUTH_SOCK: /^SSH_AUTH_SOCK=(.*)$/m.exec(stdout)?.[1] };
 }
 
 /** This program is younger than that. */
