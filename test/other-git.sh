@@ -21,8 +21,8 @@ if [ ! -e "$root/usr/bin/git" ]; then
   mkdir -p "$root.new"
   # With the settings of this host's apt: its proxy, and whether a mirror that lags is good enough.
   apt-config dump Acquire >"$root.apt"
-  # libstdc++6 is for Node; script(1), with which a canary gets its terminal, is in util-linux-extra or bsdutils.
-  mmdebstrap --variant=essential --include=git,openssh-client,util-linux-extra,libstdc++6 --aptopt="$root.apt" \
+  # libstdc++6 is for Node; bsdutils has script(1), with which a canary gets its terminal.
+  mmdebstrap --variant=essential --include=git,openssh-client,bsdutils,libstdc++6 --aptopt="$root.apt" \
     --aptopt='APT::Install-Recommends "false"' "$release" "$root.new" http://deb.debian.org/debian
   mv "$root.new" "$root"
 fi
