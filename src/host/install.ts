@@ -17,67 +17,87 @@ export type InstallPlan = {
   readonly warnings: readonly string[];
 };
 
+type Unit = InstallPlan["units"][number] & { readonly text: string; readonly file: UnitFile | undefined };
+
 /**
  * What has to be done so that the timer runs `settings.program`; no step when it does. A unit of that name which is not ours is stopped
- * first, for two programs must not merge one queue, and kept as a copy. Throws UserError(2) where one of the whole system is active.
+ * first, for two programs must not merge one queue, and kept as a copy. Throws UserError(2) where the whole system has such a timer on.
  */
 export async function planInstall(settings: UnitSettings, env: Env, manager: ServiceManager): Promise<InstallPlan> {
   await refuseSystemTimer(manager);
   const texts = renderUnits(settings);
   const found = findUnits(env);
-  const units = [...texts].map(([name, text]) => {
+  const units = [...texts].map(([name, text]): Unit => {
     const path = join(unitDirectory(env), name);
     const file = found.get(name);
     const fate = fateOf(text, file);
     return { path, fate, file, text, backup: fate === "replaced" && file !== undefined ? asideOf(file, env) : null };
   });
   const changed = units.filter(({ fate }) => fate !== "unchanged" && fate !== "kept");
+  const elsewhere = await unitsElsewhere(found, manager);
 
   const steps: Step[] = [];
   if (changed.length > 0) steps.push({ do: "verify", files: texts });
-  const elsewhere = await unitsElsewhere(found, manager);
   if (elsewhere.length > 0 || units.some(({ fate }) => fate === "replaced")) {
-    steps.push(run({ otherwise: "" }, "systemctl", "--user", "disable", "--now", timerUnit));
-    steps.push(run({ otherwise: "" }, "systemctl", "--user", "stop", serviceUnit));
-    // That its run was cut short is no trouble of ours.
-    steps.push(run({ otherwise: "" }, "systemctl", "--user", "reset-failed", serviceUnit));
+    // The last: that a run of theirs is cut short is no failure of ours.
+    for (const words of [
+      ["disable", "--now", timerUnit],
+      ["stop", serviceUnit],
+      ["reset-failed", serviceUnit],
+    ])
+      steps.push({ ...systemctl(...words), otherwise: "" });
   }
   for (const { path, text, file, backup } of changed) {
     if (backup !== null && file !== undefined) steps.push({ do: "write", path: backup, text: file.text });
     steps.push({ do: "write", path, text });
   }
-  const isStale = async (unit: string) => (await manager.property(unit, "NeedDaemonReload")) === "yes";
-  const stale = changed.length > 0 || (await isStale(timerUnit)) || (await isStale(serviceUnit));
-  if (stale) steps.push(run({}, "systemctl", "--user", "daemon-reload"));
-  if ((await manager.property(timerUnit, "UnitFileState")) !== "enabled" || changed.length > 0)
-    steps.push(run({}, "systemctl", "--user", "enable", timerUnit));
+  const is = async (unit: string, property: string, value: string): Promise<boolean> =>
+    (await manager.property(unit, property)) === value;
+  const stale =
+    changed.length > 0 ||
+    (await is(timerUnit, "NeedDaemonReload", "yes")) ||
+    (await is(serviceUnit, "NeedDaemonReload", "yes"));
+  if (stale) steps.push(systemctl("daemon-reload"));
+  if (changed.length > 0 || !(await is(timerUnit, "UnitFileState", "enabled")))
+    steps.push(systemctl("enable", timerUnit));
   // A timer that is active goes by its old times until it is started anew.
-  if (stale) steps.push(run({}, "systemctl", "--user", "restart", timerUnit));
-  else if ((await manager.property(timerUnit, "ActiveState")) !== "active")
-    steps.push(run({}, "systemctl", "--user", "start", timerUnit));
-  if (!(await lingers(manager))) {
-    const otherwise =
-      `without linger the timer runs only while ${manager.user} is logged in, and it could not be switched on. ` +
-      `Have root do it: loginctl enable-linger ${manager.user}`;
-    steps.push(run({ otherwise, marker: lingerMarker(env) }, "loginctl", "enable-linger"));
-  }
+  if (stale) steps.push(systemctl("restart", timerUnit));
+  else if (!(await is(timerUnit, "ActiveState", "active"))) steps.push(systemctl("start", timerUnit));
+  if (!(await lingers(manager))) steps.push(switchLingerOn(env, manager.user));
 
-  const warnings = units.flatMap(({ fate, file }) => {
-    if (file === undefined) return [];
-    if (fate === "kept") {
-      return [
-        `${file.path} was changed by hand and is left as it is, so it is no longer updated. Changes belong into a drop-in: ` +
-          `systemctl --user edit ${file.name}; then remove the file and run install again.`,
-      ];
-    }
-    return fate === "replaced" && file.hasDropIns
-      ? [`the drop-ins in ${file.path}.d still apply: look through them.`]
-      : [];
-  });
-  warnings.push(
+  const warnings = [
+    ...units.flatMap(warningsOf),
     ...elsewhere.map((path) => `${path}, which is not ours, stays; from now on the unit of install takes its place.`),
-  );
+  ];
   return { units: units.map(({ path, fate, backup }) => ({ path, fate, backup })), steps, warnings };
+}
+
+const systemctl = (...words: readonly string[]): Extract<Step, { do: "run" }> => ({
+  do: "run",
+  command: ["systemctl", "--user", ...words],
+});
+
+/** By name: without one, loginctl looks for a session, which `sudo -u` has not. */
+const switchLingerOn = (env: Env, user: string): Step => ({
+  do: "run",
+  command: ["loginctl", "enable-linger", user],
+  marker: lingerMarker(env),
+  otherwise:
+    `without linger the timer runs only while ${user} is logged in, and it could not be switched on. ` +
+    `Have root do it: loginctl enable-linger ${user}`,
+});
+
+function warningsOf({ fate, file }: Unit): string[] {
+  if (file === undefined) return [];
+  if (fate === "kept") {
+    return [
+      `${file.path} was changed by hand and is left as it is, so it is no longer updated. Changes belong into a drop-in: ` +
+        `systemctl --user edit ${file.name}; then remove the file and run install again.`,
+    ];
+  }
+  return fate === "replaced" && file.hasDropIns
+    ? [`the drop-ins in ${file.path}.d still apply: look through them.`]
+    : [];
 }
 
 async function refuseSystemTimer(manager: ServiceManager): Promise<void> {
@@ -110,9 +130,3 @@ function fateOf(text: string, file: UnitFile | undefined): Fate {
 export async function lingers({ ask, user }: ServiceManager): Promise<boolean> {
   return (await ask(["loginctl", "show-user", user, "-p", "Linger", "--value"])).stdout.trim() === "yes";
 }
-
-const run = (more: { readonly otherwise?: string; readonly marker?: string }, ...command: readonly string[]): Step => ({
-  do: "run",
-  command,
-  ...more,
-});

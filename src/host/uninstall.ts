@@ -43,7 +43,10 @@ export function planUninstall(env: Env, manager: Pick<ServiceManager, "user">): 
   const marker = lingerMarker(env);
   if (existsSync(marker)) {
     const otherwise = `linger, which install had switched on, could not be switched off: loginctl disable-linger ${manager.user}`;
-    steps.push({ do: "run", command: ["loginctl", "disable-linger"], otherwise }, { do: "remove", path: marker });
+    steps.push(
+      { do: "run", command: ["loginctl", "disable-linger", manager.user], otherwise },
+      { do: "remove", path: marker },
+    );
   }
   return { removed, left: left.map(({ path }) => path), steps };
 }

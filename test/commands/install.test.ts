@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import install from "../../src/commands/install.ts";
 import uninstall from "../../src/commands/uninstall.ts";
 import { queueDb } from "../helpers/queueDb.ts";
-import { service, timer, userHost } from "../helpers/systemd.ts";
+import { service, timer, user, userHost } from "../helpers/systemd.ts";
 
 function putFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
@@ -24,7 +24,7 @@ describe("install", () => {
       "systemctl --user daemon-reload",
       `systemctl --user enable ${timer}`,
       `systemctl --user restart ${timer}`,
-      "loginctl enable-linger",
+      `loginctl enable-linger ${user}`,
     ]);
     expect(unit(service)).toContain(`Environment="ORCHESTRATOR_MERGE_DB=${state}/task_queue.db"`);
     expect(unit(timer)).toContain("OnCalendar=*:0/15");
@@ -179,7 +179,7 @@ describe("install", () => {
     await expect(type(install, "", { env: { XDG_RUNTIME_DIR: join(home, "none") } })).rejects.toThrow(
       /no service manager of systemd runs for the user .*loginctl enable-linger/,
     );
-    await expect(type(install, "", { env: { HOME: "/nonexistent" } })).rejects.toThrow("sudo does it with -H");
+    await expect(type(install, "", { env: { HOME: join(home, "none") } })).rejects.toThrow("sudo does it with -H");
   });
 
   test("a command of systemd that fails is told with its words", async () => {
@@ -187,6 +187,14 @@ describe("install", () => {
     refuse("systemctl --user daemon-reload", "Failed to reload: Access denied.\n");
     await expect(type(install)).rejects.toThrow(
       "systemctl --user daemon-reload failed: Failed to reload: Access denied. See what",
+    );
+  });
+
+  test("a setting that only this shell has is told of", async () => {
+    const { type } = userHost();
+    const { stderr } = await type(install, "--dry-run", { env: { ORCHESTRATOR_MERGE_PUSH_MODE: "off" } });
+    expect(stderr).toContain(
+      "push.mode is set by environment ORCHESTRATOR_MERGE_PUSH_MODE, which the timer does not see.",
     );
   });
 
@@ -206,7 +214,7 @@ describe("uninstall", () => {
     expect(stdout.match(/^Removed /gm)).toHaveLength(3);
     const commands = told();
     expect(commands[0]).toBe(`systemctl --user disable --now ${timer}`);
-    expect(commands.slice(-2)).toEqual(["systemctl --user daemon-reload", "loginctl disable-linger"]);
+    expect(commands.slice(-2)).toEqual(["systemctl --user daemon-reload", `loginctl disable-linger ${user}`]);
     expect(readdirSync(units)).toEqual([]);
     expect(readdirSync(state).filter((name) => !name.startsWith("task_queue.db"))).toEqual([]);
     expect((await type(uninstall)).stdout).toBe("There is nothing of install here.\n");
@@ -231,10 +239,10 @@ describe("uninstall", () => {
     await type(uninstall);
     expect(told().filter((line) => line.startsWith("loginctl"))).toEqual([]);
     const other = userHost();
-    other.refuse("loginctl enable-linger", "Access denied\n");
+    other.refuse(`loginctl enable-linger ${user}`, "Access denied\n");
     expect((await other.type(install)).stderr).toContain("loginctl enable-linger");
     await other.type(uninstall);
-    expect(other.told()).not.toContain("loginctl disable-linger");
+    expect(other.told()).not.toContain(`loginctl disable-linger ${user}`);
   });
 
   test("keeps a copy of what the user changed, leaves what is not ours, and --dry-run does nothing", async () => {

@@ -6,6 +6,7 @@ import { temporaryDirectory } from "./directory.ts";
 
 export const service = "tmux-orchestrator-auto-merge.service";
 export const timer = "tmux-orchestrator-auto-merge.timer";
+export const user = userInfo().username;
 
 /**
  * A user's home to type commands in, with a stand-in for systemd's programs first in PATH. It takes down what it is told to do, answers
@@ -73,6 +74,6 @@ export function userHost() {
       const answers = { UnitFileState: "enabled", ActiveState: "active", NeedDaemonReload: "no" };
       for (const [name, value] of Object.entries(answers)) property(timer, name, value);
     },
-    linger: (): void => answer(`loginctl show-user ${userInfo().username} -p Linger --value`, "yes"),
+    linger: (): void => answer(`loginctl show-user ${user} -p Linger --value`, "yes"),
   };
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A real `systemd --user` with its journal, for a user that exists nowhere else, on a host whose PID 1 may be anything. Needs root.
-# Nothing of the host changes: mounts and processes are in namespaces of their own, /run, /home and /var/log are empty file systems,
-# /etc is a copy, and the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end.
+# Nothing of the host changes: mounts and processes are in namespaces of their own, what is written to are empty file systems, /etc
+# is a copy, and the control groups are one throw-away subtree (a hierarchy each with cgroup v1), removed at the end.
 #
 # Prints "unshare PID" (its first child is PID 1 of the namespaces), "ready" when the manager answers, and ends when stdin does.
 set -u
@@ -51,7 +51,7 @@ wait_for() {
   exit 3
 }
 mount --make-rprivate /
-for each in /run /home /var/log; do mount -t tmpfs -o mode=755 tmpfs $each; done
+for each in /run /home /var/log /var/lib/systemd; do mount -t tmpfs -o mode=755 tmpfs $each; done
 # All of /etc and not its files one by one: a mount on a file is gone when somebody on the host puts another in its place.
 mkdir /run/lab
 cp -a /etc /run/lab/etc
@@ -60,7 +60,7 @@ echo "$user:x:$id:$id::/home/$user:/bin/bash" >>/etc/passwd
 echo "$user:x:$id:" >>/etc/group
 # An image has none before its first boot, and the journal needs one.
 grep -qsx '[0-9a-f]\{32\}' /etc/machine-id || echo 0123456789abcdef0123456789abcdef >/etc/machine-id
-mkdir -p /run/lock /run/systemd/system /run/systemd/journal /run/systemd/journald.conf.d /run/user/$id /home/$user "/var/log/journal/$(cat /etc/machine-id)"
+mkdir -p /run/lock /run/dbus /run/systemd/{system,journal,users,seats,sessions} /var/lib/systemd/linger /run/systemd/journald.conf.d /run/user/$id /home/$user "/var/log/journal/$(cat /etc/machine-id)"
 touch /run/systemd/journal/flushed # so that the user has a journal of their own to read
 printf '[Journal]\nRateLimitBurst=0\n' >/run/systemd/journald.conf.d/lab.conf
 chown $id:$id /run/user/$id /home/$user
@@ -68,6 +68,12 @@ chmod 700 /run/user/$id
 join init.scope
 /lib/systemd/systemd-journald >/run/lab/journald.out 2>&1 </dev/null &
 wait_for '[ -S /run/systemd/journal/socket ] && [ -S /run/systemd/journal/stdout ]'
+# Linger is logind's, which lets a user have it where polkit says so. Neither needs a systemd in PID 1.
+dbus-daemon --system --nofork --nopidfile >/run/lab/bus.out 2>&1 </dev/null &
+wait_for '[ -S /run/dbus/system_bus_socket ]'
+/usr/lib/polkit-1/polkitd --no-debug >/run/lab/polkit.out 2>&1 </dev/null &
+/lib/systemd/systemd-logind >/run/lab/logind.out 2>&1 </dev/null &
+wait_for 'loginctl list-users >/dev/null 2>&1'
 as_user=(setpriv --reuid $id --regid $id --clear-groups env -i HOME=/home/$user USER=$user LOGNAME=$user
   SHELL=/bin/bash LANG=C.UTF-8 PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR=/run/user/$id)
 (

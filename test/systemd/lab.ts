@@ -19,7 +19,15 @@ export type Lab = {
   close(): Promise<void>;
 };
 
-const needed = ["/lib/systemd/systemd", "/lib/systemd/systemd-journald", "/usr/bin/nsenter", "/usr/bin/setpriv"];
+const needed = [
+  "/lib/systemd/systemd",
+  "/lib/systemd/systemd-journald",
+  "/lib/systemd/systemd-logind",
+  "/usr/bin/dbus-daemon",
+  "/usr/lib/polkit-1/polkitd",
+  "/usr/bin/nsenter",
+  "/usr/bin/setpriv",
+];
 
 /**
  * Whether a lab can be opened here; installs Debian's systemd for it where that is allowed. With CI set it throws instead of saying no:
@@ -29,16 +37,17 @@ export function canOpenLab(): boolean {
   const isRoot = process.getuid?.() === 0;
   if (isRoot && isMissing()) {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    const install = () => spawnSync("apt-get", ["install", "-y", "-q", "systemd", "util-linux"], { env }).status === 0;
+    const install = () =>
+      spawnSync("apt-get", ["install", "-y", "-q", "systemd", "dbus", "polkitd", "util-linux"], { env }).status === 0;
     if (!install()) {
       spawnSync("apt-get", ["update", "-q"], { env });
       install();
     }
   }
   const why = !isRoot
-    ? "only root can make its namespaces"
+    ? "only root can give it a user and control groups of its own (in there everything runs as that user)"
     : isMissing()
-      ? "Debian's systemd is not installed: apt-get install systemd"
+      ? "Debian's systemd is not installed: apt-get install systemd dbus polkitd"
       : !mayUnshare()
         ? "this container may make no namespaces, or no control groups"
         : null;
@@ -85,9 +94,9 @@ function labAt(pid: string, child: ChildProcess): Lab {
     "PATH=/home/labuser/.local/bin:/usr/local/bin:/usr/bin:/bin",
     "XDG_RUNTIME_DIR=/run/user/4242",
   ];
+  const inside = ["env", "-i", ...environment, "sh", "-euc"];
   const attempt = async (script: string, stdin: "ignore" | number = "ignore"): Promise<CliResult> => {
-    const inside = ["env", "-i", ...environment, "sh", "-euc", `cd ~\n${script}`];
-    const running = spawn("nsenter", [...enter, ...inside], { stdio: [stdin, "pipe", "pipe"] });
+    const running = spawn("nsenter", [...enter, ...inside, `cd ~\n${script}`], { stdio: [stdin, "pipe", "pipe"] });
     let [stdout, stderr] = ["", ""];
     running.stdout?.setEncoding("utf8").on("data", (text: string) => {
       stdout += text;
