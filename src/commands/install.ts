@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
+import { loadConfig } from "../host/config.ts";
 import { ownExecutable } from "../host/executable.ts";
 import { type InstallPlan, planInstall } from "../host/install.ts";
-import { chooseConfigFile, type DatabaseChoice } from "../host/paths.ts";
+import type { DatabaseChoice } from "../host/paths.ts";
 import { openServiceManager } from "../host/service-manager.ts";
 import { carryOut, describeStep, type Step } from "../host/steps.ts";
 import { findUnits } from "../host/unit-files.ts";
@@ -32,8 +33,8 @@ export default command({
     const { args, env, json, warn } = context;
     const manager = await openServiceManager(env);
     const program = ownExecutable(env);
-    const config = chooseConfigFile({ flag: context.configFlag, env, cwd: context.cwd });
-    await context.config(); // a timer with a wrong one would fail every time
+    // A timer with a wrong one would fail every time.
+    const { file: config, sources } = await loadConfig({ flag: context.configFlag, env, cwd: context.cwd });
     const database = await context.database();
     await demandToken(database, context);
     const found = findUnits(env);
@@ -48,6 +49,10 @@ export default command({
     if (before.database !== null && before.database !== database.location && !isEdited(serviceUnit)) {
       warnings.push(`the timer used ${before.database} so far.`);
     }
+    const unseen = [...sources].filter(
+      ([key, source]) => source.startsWith("environment ") && key !== "queue.database",
+    );
+    for (const [key, source] of unseen) warnings.push(`${key} is set by ${source}, which the timer does not see.`);
     if (!args.dryRun) warnings.push(...(await carryOut(plan.steps, manager)));
     if (json) {
       const { source } = database;

@@ -184,6 +184,19 @@ describe("units", () => {
     expect((await see()).of("units")?.state).toBe("ok");
   });
 
+  test("a configuration that is gone", async () => {
+    const { type, see, home } = await healthy();
+    const config = join(home, "merge.toml");
+    writeFileSync(config, "");
+    await type(install, `--config ${config}`);
+    expect((await see(`--config ${config}`)).of("units")?.state).toBe("ok");
+    rmSync(config);
+    expect((await see()).of("units")).toMatchObject({
+      state: "fail",
+      says: `they name the configuration ${config}, which is not there.`,
+    });
+  });
+
   test("one that cannot be read", async () => {
     const { see, units } = await healthy();
     rmSync(join(units, timer));

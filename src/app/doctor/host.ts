@@ -48,9 +48,13 @@ export async function checkUnits(
     return [fail("units", `${foreign.path} is not of this program, which must not run beside another.`, install)];
   }
   const said = readUnits(service.text, timer.text);
+  const inForce = listed(await manager.property(serviceUnit, "Environment")); // drop-ins too; nothing when it does not say
+  const variable = (name: string) => inForce.findLast((word) => word.startsWith(name))?.slice(name.length) ?? null;
   return [
-    (await judgeDropIns(manager, said.program)) ?? judgeFiles(units, service, timer),
-    ...judgeDatabase((await databaseOf(manager)) ?? said.database, database),
+    judgeConfigFile(variable("ORCHESTRATOR_MERGE_CONFIG=") ?? said.configFile) ??
+      (await judgeDropIns(manager, said.program)) ??
+      judgeFiles(units, service, timer),
+    ...judgeDatabase(variable("ORCHESTRATOR_MERGE_DB=") ?? said.database, database),
     await judgeTimer(manager),
     await judgeLastRun(manager),
     await judgeLinger(manager),
@@ -65,11 +69,10 @@ async function judgeDropIns(manager: ServiceManager, program: string | null): Pr
   return warn("units", `a drop-in has them start ${path}.`, `systemctl --user cat ${serviceUnit} shows which`);
 }
 
-/** The queue that the service is given, drop-ins too; null when the manager does not say. */
-async function databaseOf(manager: ServiceManager): Promise<string | null> {
-  const name = "ORCHESTRATOR_MERGE_DB=";
-  const entry = listed(await manager.property(serviceUnit, "Environment")).findLast((word) => word.startsWith(name));
-  return entry?.slice(name.length) ?? null;
+/** Null when the timer's runs find the configuration that they are given, or are given none. */
+function judgeConfigFile(path: string | null): Check | null {
+  if (path === null || existsSync(path)) return null;
+  return fail("units", `they name the configuration ${path}, which is not there.`, `Put it there, or: ${install}`);
 }
 
 function judgeFiles(units: ReadonlyMap<string, UnitFile>, service: UnitFile, timer: UnitFile): Check {
