@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { canOpenLab, type Lab, openLab } from "./lab.ts";
@@ -68,10 +69,31 @@ const mark = async (): Promise<string> =>
 describe.runIf(canOpenLab())("under a real systemd", () => {
   beforeAll(async () => {
     lab = await openLab();
-    await lab.put(join(root, "dist", "orchestrator-merge"), ".local/bin/orchestrator-merge", "755");
+    await lab.put(join(root, "dist", "orchestrator-merge"), "clone/dist/orchestrator-merge", "755");
     await lab.sh("git config --global user.name 'Lab User'; git config --global user.email lab@example.com");
   });
   afterAll(async () => lab?.close());
+
+  test("a new host as the README has it: copied, installed, all is well, removed, nothing left but the queue", async () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const blocks = [...readme.matchAll(/^```sh\n(.*?)^```/gms)].map(([, block = ""]) => `cd ~/clone\n${block}`);
+    const at = (words: string) => blocks.findIndex((block) => block.includes(words));
+    const copy = at("dist/orchestrator-merge ~/.local/bin");
+    const said = await lab.sh(blocks.slice(copy, at("git init")).join(""));
+    expect(said).toMatch(/^Installed: a run every 5 min/m);
+    expect(said).toMatch(/^All is well\.$/m);
+    await lab.until(`journalctl --user -q -o cat -u ${name}.service | grep -q 'No projects pending merge'`);
+    await lab.sh(blocks[at("uninstall")] ?? "");
+    const left = await lab.sh("find ~ -path ~/clone -prune -o ! -type d -print");
+    expect(left.trim().split("\n").sort()).toEqual(
+      [
+        ".gitconfig",
+        ".local/state/orchestrator-merge/logs/auto_merge.log",
+        ".local/state/orchestrator-merge/task_queue.db",
+      ].map((file) => `/home/labuser/${file}`),
+    );
+    await lab.sh(`rm -r ~/.local/state\n${blocks[copy]}`);
+  });
 
   test("the unit files as they are in systemd/: verify says not a word", async () => {
     for (const unit of [`${name}.service`, `${name}.timer`, `${name}-failed.service`])
