@@ -15,6 +15,7 @@ const slow = [
   "test/landing/**/*.test.ts",
   "test/crash/**/*.test.ts",
   "test/faults/**/*.test.ts",
+  "test/gates/**/*.test.ts",
   "test/hostile/**/*.test.ts",
   "test/differential/**/*.test.ts",
   "test/systemd/**/*.test.ts",

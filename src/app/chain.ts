@@ -124,6 +124,7 @@ function stepOf(app: App, place: Workplace, stamp: Stamp, at: number, base: Tip,
     commits: done.commits,
     changes: done.changes,
     warnings: [...work.warnings, ...done.warnings],
+    gates: [],
   };
   if (done.ridesOn !== undefined) {
     const { mergeCommit, backupRef: backup, tag } = done.ridesOn;

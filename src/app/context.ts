@@ -16,6 +16,8 @@ export type App = {
   readonly log: Log;
   readonly runId: string;
   readonly dryRun: boolean;
+  /** When this run began and when it begins nothing new any more, unix milliseconds; and how many gates it has begun. */
+  readonly span: { readonly startedAt: number; readonly deadline: number; gates: number };
   /** Unix milliseconds. */
   now(): number;
   /** 0..1, for the jitter of backoffs. */

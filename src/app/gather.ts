@@ -125,7 +125,10 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
         }
         const trouble = await against(result);
         if (trouble !== null) miss(result, trouble);
-        else if (secondLook && judgement(result.localTip, result.work) === candidate.known?.judgedOn) {
+        else if (
+          secondLook &&
+          judgement(result.localTip, result.work, candidate.known?.reason) === candidate.known?.judgedOn
+        ) {
           gathered.asBefore.push({ candidate, name, found: result.located.found, ready: result });
         } else {
           places--;

@@ -50,7 +50,7 @@ export function landedOf(
   place: Workplace,
   work: Work,
   details: LandedDetails,
-  facts: Pick<Landed, "outcome" | "target" | "base" | "mergeCommit" | "backupRef" | "tag" | "warnings">,
+  facts: Pick<Landed, "outcome" | "target" | "base" | "mergeCommit" | "backupRef" | "tag" | "warnings" | "gates">,
 ): Landed {
   const detail = details.get(work.projectId);
   return {
@@ -75,6 +75,7 @@ function stepFacts(step: Step) {
     backupRef: step.backupRef,
     tag: step.tag?.name ?? null,
     warnings: step.warnings,
+    gates: step.gates,
   };
 }
 

@@ -1,6 +1,7 @@
 import { visible } from "../core/describe.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { Gate, Strategy } from "../core/rules.ts";
+import type { GateRecord } from "../core/verdicts.ts";
 import { pathsInTheWay } from "../git/checkout.ts";
 import { listPaths } from "../git/dirty.ts";
 import { type Change, openDiffer } from "../git/trees.ts";
@@ -41,6 +42,8 @@ export type Step = {
   /** What it changes, from `base` on. */
   readonly changes: readonly Change[];
   readonly warnings: readonly string[];
+  /** What gates said of it. */
+  readonly gates: readonly GateRecord[];
 };
 
 /** Work that the target has already: the commit that brought it, where known. */
@@ -103,7 +106,7 @@ export function leftBehind(work: Work, out: ReadonlyMap<number, Trouble>): Troub
 }
 
 /** The steps that the user's checkout stands in the way of, each with its paths. */
-async function blockedSteps(app: App, place: Workplace, plan: Plan): Promise<Map<number, Trouble> | Trouble> {
+export async function blockedSteps(app: App, place: Workplace, plan: Plan): Promise<Map<number, Trouble> | Trouble> {
   const { receiver, steps } = plan;
   const blocked = new Map<number, Trouble>();
   if (receiver.checkout === null || plan.tip === receiver.old) return blocked;

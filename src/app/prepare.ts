@@ -1,6 +1,6 @@
 import { projectName } from "../core/describe.ts";
 import { projectTypesOf } from "../core/projectType.ts";
-import { isTrouble, type Trouble } from "../core/reasons.ts";
+import { isTrouble, ownFault, type Trouble } from "../core/reasons.ts";
 import { asksForType, type Decided, type RuleSettings } from "../core/rules.ts";
 import { chooseTarget } from "../core/target.ts";
 import { topFiles } from "../git/trees.ts";
@@ -130,9 +130,9 @@ export async function closedAt(settings: RuleSettings, now: number): Promise<Clo
   return { closedBy: opening.closedBy, until: opening.next === null ? null : localTime(opening.next, zone) };
 }
 
-/** What a failure is judged on: where the target stands, and the heads. While none of it moves, nothing has changed. */
-export function judgement(tip: string, work: Work): string {
-  return [tip, ...work.heads.map((head) => head.oid)].join(" ");
+/** What a failure is judged on: where the target stands (unless it is its own fault), and the heads. While none of it moves, nothing has changed. */
+export function judgement(tip: string, work: Work, reason: string | null | undefined): string {
+  return [ownFault.has(reason ?? "") ? "any" : tip, ...work.heads.map((head) => head.oid)].join(" ");
 }
 
 /** The target's full name; empty when there is none. */

@@ -52,21 +52,24 @@ export async function settleMisses(
       outcome: trouble.outcome,
       reason: trouble.reason,
       detail: trouble.detail,
-      judgedOn: ready === undefined ? null : judgement(miss.tip ?? ready.localTip, ready.work),
+      judgedOn: ready === undefined ? null : judgement(miss.tip ?? ready.localTip, ready.work, trouble.reason),
       failures,
       nextAttemptAt: failures === 0 ? null : app.now() + backoff(failures, waits.first, waits.longest, app.random()),
       roles: known?.roles ?? null,
-      attempt: news
-        ? {
-            attemptId: ready?.work.attemptId ?? app.newId(),
-            startedAt: miss.startedAt,
-            repository: miss.repository,
-            target: miss.target ?? null,
-            conflicts: trouble.conflicts ?? [],
-            heads: heads.map(({ role, oid, worktree, branch }) => ({ role, oid, worktree, branch })),
-            output: trouble.output ?? null,
-          }
-        : null,
+      // A gate that has run leaves its trace even if it says what it said before: retry makes it run again.
+      attempt:
+        news || trouble.gates?.some((gate) => !gate.remembered)
+          ? {
+              attemptId: ready?.work.attemptId ?? app.newId(),
+              startedAt: miss.startedAt,
+              repository: miss.repository,
+              target: miss.target ?? null,
+              conflicts: trouble.conflicts ?? [],
+              heads: heads.map(({ role, oid, worktree, branch }) => ({ role, oid, worktree, branch })),
+              output: trouble.output ?? null,
+              gates: trouble.gates ?? [],
+            }
+          : null,
     });
   }
   if (!app.dryRun) await recordMisses(app.queue, app.runId, misses, app.now());

@@ -37,17 +37,18 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
   }
   // Loaded only now: zx and all that works with git cost an idle tick a third of its time.
   const [{ tick }, { isAlive, self }] = await Promise.all([import("./tick.ts"), import("../git/orphans.ts")]);
-  return await tick(appOf(world, runId), work, { runId, ...self() }, isAlive, options);
+  return await tick(appOf(world, runId, startedAt), work, { runId, ...self() }, isAlive, options);
 }
 
 /** What the pipeline works with, in the real world. */
-function appOf(world: World, runId: string): App {
+function appOf(world: World, runId: string, startedAt: number): App {
   return {
     queue: world.queue,
     config: world.config,
     log: world.log,
     runId,
     dryRun: world.dryRun,
+    span: { startedAt, deadline: startedAt + world.config.run.maxRuntimeMs, gates: 0 },
     now: world.now,
     random: Math.random,
     newId: () => ulid(world.now(), Math.random),
@@ -66,6 +67,7 @@ function appOf(world: World, runId: string): App {
 /** Looks at one project as a tick would, and writes nothing. */
 export async function startLook(world: Omit<World, "dryRun">, candidate: Candidate): Promise<Look> {
   const [{ look }, { isAlive, self }] = await Promise.all([import("./look.ts"), import("../git/orphans.ts")]);
-  const runId = ulid(world.now(), Math.random);
-  return await look(appOf({ ...world, dryRun: true }, runId), { runId, ...self() }, isAlive, candidate);
+  const startedAt = world.now();
+  const runId = ulid(startedAt, Math.random);
+  return await look(appOf({ ...world, dryRun: true }, runId, startedAt), { runId, ...self() }, isAlive, candidate);
 }

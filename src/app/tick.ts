@@ -2,18 +2,21 @@ import { visible } from "../core/describe.ts";
 import { arrange, waves } from "../core/order.ts";
 import { isTrouble } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
+import { removeLeftGateTrees } from "../git/gateTree.ts";
 import { locateRepository } from "../git/repository.ts";
 import { removeLeftScratches } from "../git/scratch.ts";
+import { gatesDirectory } from "../host/paths.ts";
 import { LeaseLost, type Owner } from "../queue/leases.ts";
 import { type Debt, debts } from "../queue/pushes.ts";
 import { beginRun, endRun } from "../queue/runs.ts";
 import { declaredBranches } from "./candidates.ts";
 import { choose, notNow } from "./choose.ts";
 import type { App } from "./context.ts";
-import { landTarget, outcomeOf, pushLanded, pushOwed } from "./landTarget.ts";
+import { landTarget, outcomeOf } from "./landTarget.ts";
 import { openLane } from "./lane.ts";
 import type { Ready } from "./prepare.ts";
 import { type PushReport, postponeUnvisited } from "./push.ts";
+import { pushLanded, pushOwed } from "./pushOwed.ts";
 import { askAhead } from "./receiver.ts";
 import type { Recovered } from "./recover.ts";
 import { emptyReport, type Report, summary } from "./report.ts";
@@ -39,9 +42,10 @@ export async function tick(
 ): Promise<Report> {
   const { startedAt, housekeeping } = work;
   if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
-  const deadline = startedAt + app.config.run.maxRuntimeMs;
+  const { deadline } = app.span;
   const stop = () => app.now() >= deadline || app.git.signal.aborted;
   if (!app.dryRun) removeLeftScratches(startedAt);
+  if (!app.dryRun) removeLeftGateTrees(gatesDirectory(app.git.env));
   const pushing = !app.dryRun && app.config.push.mode !== "off";
   const visits = openVisits(app, owner, isAlive, {
     declaredBranches: await declaredBranches(app.queue),

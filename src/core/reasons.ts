@@ -1,3 +1,5 @@
+import type { GateRecord } from "./verdicts.ts";
+
 /** Why a project did not land. The codes are public: they stand in JSON, in logs and in people's scripts. */
 
 export const failures = [
@@ -43,6 +45,8 @@ export type Trouble = {
   readonly detail: string;
   readonly conflicts?: readonly string[];
   readonly output?: string;
+  /** What gates said of it. */
+  readonly gates?: readonly GateRecord[];
   /** True when it is likely to pass by itself, so that looking again waits longer each time. */
   readonly transient?: boolean;
 };
@@ -60,5 +64,8 @@ export function isTrouble(value: unknown): value is Trouble {
   return typeof value === "object" && value !== null && "outcome" in value && "reason" in value && "detail" in value;
 }
 
-/** Failures that a new commit on either side may cure; the others wait for `retry`. */
-export const curable: ReadonlySet<string> = new Set<Failure>(["conflict", "unrelated_histories"]);
+/** Failures that new commits of the project itself may cure, and the target's do not. */
+export const ownFault: ReadonlySet<string> = new Set<Failure>(["gate_failed", "gate_timeout"]);
+
+/** Failures that a new commit may cure, on either side or of its own; the others wait for `retry`. */
+export const curable: ReadonlySet<string> = new Set<string>(["conflict", "unrelated_histories", ...ownFault]);

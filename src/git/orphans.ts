@@ -53,6 +53,7 @@ const patience = 5000;
 /**
  * Ends the processes that dead runs have left: they bear the run's mark in their environment, and so do their own children (a receive-pack
  * behind our push). One of them, even one that stands still now, could move a ref while we look. Gives those that would not end.
+ * `<run>/<part>` marks those of one part of a run; they are the run's too.
  * Ours to end and nobody else's: the caller holds the lease that the dead run held, so no living run bears such a mark here.
  */
 export async function endOrphans(runIds: ReadonlySet<string>): Promise<number[]> {
@@ -77,7 +78,8 @@ function orphansOf(runIds: ReadonlySet<string>): number[] {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
       const mark = environment.split("\0").find((entry) => entry.startsWith(`${runMarker}=`));
-      return mark !== undefined && runIds.has(mark.slice(runMarker.length + 1));
+      const id = mark?.slice(runMarker.length + 1);
+      return id !== undefined && (runIds.has(id) || runIds.has(id.replace(/\/.*/s, "")));
     } catch {
       return false; // gone, a zombie, or another user's
     }

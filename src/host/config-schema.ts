@@ -182,10 +182,9 @@ export type RawConfig = z.infer<typeof configSchema>;
 
 /** Keys by table that the documentation names and this version cannot act on: refused, because ignoring them would be a lie. */
 export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
-  ["gate", ["command", "timeout", "env", "mode"]],
   ["resolver", ["commands", "timeout"]],
   ["notify", ["on", "slack", "webhook", "email"]],
-  ["rule", ["strategy", "gate", "resolver", "notify"]],
+  ["rule", ["strategy", "resolver", "notify"]],
 ]);
 
 /** Values of built keys that this version cannot act on yet. */

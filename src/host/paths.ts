@@ -69,6 +69,10 @@ export function expandHome(path: string, env: Env): string {
 export const stateDirectory = (env: Env): string =>
   join(xdg(env, "XDG_STATE_HOME", ".local/state"), "orchestrator-merge");
 
+/** Where the checkouts are that gates run in: not in TMPDIR, which a unit may have to itself while its gates run in units of their own. */
+export const gatesDirectory = (env: Env): string =>
+  join(xdg(env, "XDG_CACHE_HOME", ".cache"), "orchestrator-merge", "gates");
+
 /** Where a user's own units are (systemd.unit(5), "User Unit Search Path"). */
 export const unitDirectory = (env: Env): string => join(xdg(env, "XDG_CONFIG_HOME", ".config"), "systemd", "user");
 

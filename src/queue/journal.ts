@@ -1,3 +1,4 @@
+import type { GateRecord } from "../core/verdicts.ts";
 import type { Queue, Transaction } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
 import { demandLease, type Lease } from "./leases.ts";
@@ -25,6 +26,8 @@ export type Landed = {
   readonly backupRef: string | null;
   readonly tag: string | null;
   readonly warnings: readonly string[];
+  /** What gates said of it; absent in the intents of older versions. */
+  readonly gates?: readonly GateRecord[];
 };
 
 /** One landing between its intent and its record. The refs of the same id are the other half of it. */
@@ -75,6 +78,7 @@ export type Miss = {
     readonly conflicts: readonly string[];
     readonly heads: Landed["heads"];
     readonly output: string | null;
+    readonly gates: readonly GateRecord[];
   } | null;
 };
 
@@ -268,7 +272,7 @@ export async function recordMisses(queue: Queue, runId: string, misses: readonly
       if (miss.attempt === null) continue;
       await tx.run(
         `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, finished_at, outcome, reason, detail, repository,
-           target, heads_json, conflicts_json, output) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+           target, heads_json, conflicts_json, output, gates_json) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
         [
           miss.attempt.attemptId,
           miss.projectId,
@@ -284,6 +288,7 @@ export async function recordMisses(queue: Queue, runId: string, misses: readonly
           JSON.stringify(miss.attempt.heads),
           JSON.stringify(miss.attempt.conflicts),
           miss.attempt.output,
+          gatesJson(miss.attempt.gates),
         ],
       );
     }
@@ -312,12 +317,13 @@ async function recordLanded(
   );
   await tx.run(
     `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, landing_id, started_at, finished_at, completed_at, outcome,
-       repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+       repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json, gates_json)
+     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
      ON CONFLICT (attempt_id) DO UPDATE SET run_id = excluded.run_id, landing_id = excluded.landing_id,
        finished_at = excluded.finished_at, completed_at = excluded.completed_at, outcome = excluded.outcome, reason = NULL, detail = NULL,
        repository = excluded.repository, target = excluded.target, base = excluded.base, merge_commit = excluded.merge_commit,
        heads_json = excluded.heads_json, backup_ref = excluded.backup_ref, tag = excluded.tag, push = excluded.push,
-       warnings_json = excluded.warnings_json
+       warnings_json = excluded.warnings_json, gates_json = excluded.gates_json
        WHERE merge_attempt.outcome IS NOT 'merged'`,
     // An attempt that was written down as held, because its git was killed, lands after all when recovery finishes it.
     [
@@ -339,9 +345,12 @@ async function recordLanded(
       landed.tag,
       push,
       JSON.stringify(landed.warnings),
+      gatesJson(landed.gates ?? []),
     ],
   );
 }
+
+const gatesJson = (gates: readonly GateRecord[]): string | null => (gates.length === 0 ? null : JSON.stringify(gates));
 
 /**
  * The merge commits with which a project landed in one repository, oldest first, one a head. From the journal and not from the refs that

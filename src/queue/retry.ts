@@ -40,6 +40,13 @@ export async function retry(
     if (outcome.some((one) => one.kind !== "waiting")) return outcome;
     for (const row of byId.values()) {
       const id = integer(row, "id");
+      // Who asks again wants its gates to be asked again: what they said against it is forgotten.
+      await tx.run(
+        `DELETE FROM merge_gate_verdict WHERE verdict != 'pass' AND tree IN (
+           SELECT json_extract(g.value, '$.tree') FROM merge_project AS p JOIN merge_attempt AS a ON a.attempt_id = p.attempt_id,
+             json_each(a.gates_json) AS g WHERE p.project_id = ?)`,
+        [id],
+      );
       await tx.run("DELETE FROM merge_approval WHERE project_id = ?", [id]);
       if (alone) await tx.run("DELETE FROM merge_dependency WHERE project_id = ?", [id]);
       await tx.run(

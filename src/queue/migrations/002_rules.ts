@@ -23,7 +23,7 @@ CREATE TABLE merge_gate_verdict (
   tree        TEXT NOT NULL,
   gate        TEXT NOT NULL,                 -- hash of its command
   environment TEXT NOT NULL,                 -- hash of its variables, the host and the system
-  verdict     TEXT NOT NULL CHECK (verdict IN ('pass','fail')),
+  verdict     TEXT NOT NULL CHECK (verdict IN ('pass','fail','timeout')), -- timeout: only where to search first
   exit_code   INTEGER,
   duration_ms INTEGER NOT NULL,
   output      TEXT,                          -- its tail
