@@ -67,9 +67,16 @@ export function asUnit(
   },
 ): string[] {
   const names = Object.keys(given.env);
-  const strange = [...units.inherited, "INVOCATION_ID", "MANAGERPID", "SYSTEMD_EXEC_PID", "XDG_RUNTIME_DIR"].filter(
-    (name) => !names.includes(name),
-  );
+  // Each once: systemd refuses a list that names one twice.
+  const managers = new Set([
+    ...units.inherited,
+    "INVOCATION_ID",
+    "MANAGERPID",
+    "SYSTEMD_EXEC_PID",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+  ]);
+  const strange = [...managers].filter((name) => !names.includes(name));
   const properties = [
     ...limits,
     "KillMode=control-group",
