@@ -22,6 +22,9 @@ const byReason = {
   outside_window: "It lands by itself when the window opens.",
   excluded: "A rule of the configuration says so; orchestrator-merge explain ID names it.",
   blocked_by_dependency: "It lands by itself after those; orchestrator-merge explain ID has them.",
+  gate_failed:
+    "See what it said (orchestrator-merge explain ID), mend it in the agent's worktree and commit: it is then tried again by itself. To run the gate once more: orchestrator-merge retry ID",
+  gate_timeout: "Make it quicker or raise its timeout in the configuration, then: orchestrator-merge retry ID",
   rejected: "When what was wrong is mended: orchestrator-merge retry ID",
 } satisfies Partial<Record<Failure | Hold, string>>;
 const known: ReadonlyMap<string, string> = new Map(Object.entries(byReason));

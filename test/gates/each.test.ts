@@ -209,6 +209,18 @@ test("several gates by rule: in their order, and the first that fails is named",
   ]);
 });
 
+test("what waits for one that does not pass waits on, and says for whom", async () => {
+  const repo = makeRepo();
+  const w = await world(repo, ["bad", "after", "free"]);
+  const rule = `[[rule]]\nmatch = { name = "after" }\nafter = ["bad"]`;
+  const done = await w.run([], gate(repo, "test ! -f bad.txt", rule));
+  expect([1, 2, 3].map((id) => done.of(id).outcome)).toEqual(["merge_failed", "held", "merged"]);
+  expect(done.of(2)).toMatchObject({
+    reason: "blocked_by_dependency",
+    detail: "waits for project 1 (failed: gate_failed).",
+  });
+});
+
 test("--dry-run runs no gate, and says so; what is remembered it knows", async () => {
   const repo = makeRepo();
   const w = await world(repo, ["a", "bad"]);

@@ -31,7 +31,7 @@ async function until(holds: () => boolean): Promise<void> {
   }
 }
 
-test("over its limit: gate_timeout, with all of its processes ended; a new commit has it looked at again", async () => {
+test("over its limit: gate_timeout, with all of its processes ended; retry asks again", async () => {
   const repo = makeRepo();
   const w = await world(repo, ["a"]);
   const done = await w.run([], gate(repo, `echo half; ${endless(repo)}`, 'timeout = "1s"'));

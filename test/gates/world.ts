@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { onQueue, queueOf, tick } from "../helpers/landing.ts";
-import { type QueueRow, sql } from "../helpers/queueDb.ts";
-import { type Repo, withProject } from "../helpers/repo.ts";
+import { sql } from "../helpers/queueDb.ts";
+import { type Files, type Repo, withProject } from "../helpers/repo.ts";
 
 /* Projects whose gate is a script of sh that counts its runs. */
 
@@ -25,12 +25,15 @@ export function gate(repo: Repo, script: string, more = ""): string {
   return `[gate]\ncommand = ["sh", "-c", ${JSON.stringify(`${note}\n${script}`)}]\n${more}\n`;
 }
 
-/** Projects a, b, c... (or as named), each with one file `<name>.txt` of its own. */
-export async function world(repo: Repo, names: readonly string[], rows: readonly QueueRow[] = []): Promise<World> {
-  const specs = names.map((name, index) => ({
-    spec_path: withProject(repo, name, { files: { [`${name}.txt`]: `${name}\n` } }).spec,
-    ...rows[index],
-  }));
+/** Projects of these names, each with a file `<name>.txt` of its own, and `more`. */
+export async function world(
+  repo: Repo,
+  names: readonly string[],
+  more: Readonly<Record<string, Files>> = {},
+): Promise<World> {
+  const specs = names.map(
+    (name) => withProject(repo, name, { files: { [`${name}.txt`]: `${name}\n`, ...more[name] } }).spec,
+  );
   const db = await queueOf(repo, ...specs);
   const env = { XDG_CACHE_HOME: join(repo.dir, "cache"), HOME: repo.dir };
   let last: string | undefined;
