@@ -8,6 +8,8 @@ import { listPaths } from "../git/dirty.ts";
 import { type Merger, openMerger } from "../git/merge.ts";
 import { type Stamp, tagBody, writeCommit, writeTag } from "../git/objects.ts";
 import { type Change, copyAttributes, type Differ, openDiffer } from "../git/trees.ts";
+import { retoldIn } from "../queue/journal.ts";
+import { type Absorption, absorbed, seenWith } from "./absorbed.ts";
 import type { App, Workplace } from "./context.ts";
 import { type Merged, mergeProject } from "./mergeProject.ts";
 import { type Already, leftBehind, type Plan, type Step, type Work, waitsForAny } from "./plan.ts";
@@ -15,7 +17,15 @@ import type { Receiver } from "./receiver.ts";
 import { unreadable } from "./trouble.ts";
 
 /** A commit and its tree: where a chain has got to. */
-export type Tip = { readonly commit: string; readonly tree: string };
+export type Tip = {
+  readonly commit: string;
+  readonly tree: string;
+  /** What git is asked about in its place, and what is merged onto: it has the heads that landed squashed or rebased too (absorbed.ts). */
+  readonly seen: string;
+};
+
+/** A project that was brought in, between two tips. */
+type Link = { readonly step: Step; readonly base: Tip; readonly tip: Tip };
 
 /** What the links of a chain share. */
 export type Chain = {
@@ -26,7 +36,9 @@ export type Chain = {
   readonly differ: Differ;
   readonly merger: Merger;
   readonly tip: Tip;
-  readonly steps: readonly Step[];
+  readonly links: readonly Link[];
+  /** What of the heads was in the target already when the chain began. */
+  readonly absorption: Absorption;
 };
 
 /** Merges the works one after the other onto the receiver, in the scratch. What cannot be merged is left out. */
@@ -42,10 +54,10 @@ export async function chain(
   const expected = works.reduce((sum, work) => sum + work.heads.length, 0);
   const checkout = receiver.base === receiver.old ? (receiver.checkout?.path ?? null) : null;
   const mergers = attributedMergers(app, place, checkout, expected);
-  const steps: Step[] = [];
+  const links: Link[] = [];
   const out = new Map<number, Trouble>();
   const already = new Map<number, Already>();
-  let tip: Tip = { commit: receiver.base, tree: receiver.baseTree };
+  let tip: Tip = { commit: receiver.base, tree: receiver.baseTree, seen: receiver.base };
   let sync: string | null = null;
   try {
     if (receiver.takeIn !== null) {
@@ -56,6 +68,10 @@ export async function chain(
       tip = taken;
     }
     const startTree = tip.tree;
+    const absorption = await absorbedIn(app, place, tip, works, mergers.at);
+    if (isTrouble(absorption)) return absorption;
+    const heads = absorption.standing.map(({ head }) => head);
+    tip = { ...tip, seen: seenWith(place, tip, heads) };
     for (const work of works) {
       if (waitsForAny(work, out)) {
         out.set(work.projectId, leftBehind(work, out));
@@ -64,20 +80,41 @@ export async function chain(
       app.progress(`merging ${work.name}`);
       const merger = await mergers.at(tip);
       if (isTrouble(merger)) return merger;
-      const done = await mergeProject({ app, place, receiver, stamp, differ, merger, tip, steps }, work);
+      const done = await mergeProject({ app, place, receiver, stamp, differ, merger, tip, links, absorption }, work);
       if (isTrouble(done)) out.set(work.projectId, done);
       else if ("already" in done) already.set(work.projectId, done.already);
       else {
-        steps.push(stepOf(app, place, stamp, at, tip, work, done));
+        links.push({ step: stepOf(app, place, stamp, at, tip, work, done), base: tip, tip: done.tip });
         await mergers.moved(done.changes);
         tip = done.tip;
       }
     }
+    const steps = links.map(({ step }) => step);
     return { receiver, steps, sync, startTree, tip: tip.commit, tipTree: tip.tree, out, already };
   } finally {
     await mergers.close();
     await differ.close();
   }
+}
+
+/**
+ * What of the works' heads the target has absorbed. Nobody is asked where nobody squashes or rebases: reading the target's history
+ * costs two processes.
+ */
+async function absorbedIn(
+  app: App,
+  place: Workplace,
+  tip: Tip,
+  works: readonly Work[],
+  mergerAt: (tip: Tip) => Promise<Merger | Trouble>,
+): Promise<Absorption | Trouble> {
+  const heads = works.flatMap((work) => work.heads.map(({ oid }) => oid));
+  const known = heads.length === 0 ? [] : await retoldIn(app.queue, place.snapshot.repository.commonDir);
+  if (known.length === 0 && works.every(({ strategy }) => strategy === "merge" || strategy === "ff")) {
+    return { standing: [], undone: [] };
+  }
+  const merger = await mergerAt(tip);
+  return isTrouble(merger) ? merger : await absorbed(app, place, merger, tip, heads, known);
 }
 
 /**
@@ -97,7 +134,7 @@ export function attributedMergers(
     merger = null;
   };
   return {
-    async at(tip: Tip): Promise<Merger | Trouble> {
+    async at(tip: Pick<Tip, "tree">): Promise<Merger | Trouble> {
       if (merger !== null) return merger;
       if (directory === null) {
         directory = mkdtempSync(join(place.scratch.cwd, "attributes-"));
@@ -121,7 +158,7 @@ function stepOf(app: App, place: Workplace, stamp: Stamp, at: number, base: Tip,
     work,
     base: base.commit,
     tree: done.tip.tree,
-    commits: done.commits,
+    brought: done.brought,
     changes: done.changes,
     warnings: [...work.warnings, ...done.warnings],
     gates: [],
@@ -167,7 +204,7 @@ async function takeIn(
     message: syncMessage(remote, branch),
   });
   app.log.debug(`took in ${remote}/${branch}`);
-  return { commit, tree: result.tree };
+  return { commit, tree: result.tree, seen: commit };
 }
 
 function makeTag(place: Workplace, work: Work, commit: string, stamp: Stamp, time: number): NonNullable<Step["tag"]> {

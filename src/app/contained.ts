@@ -6,11 +6,21 @@ import type { MergeResult, Merger } from "../git/merge.ts";
 import { writeCommit } from "../git/objects.ts";
 import { git } from "../git/process.ts";
 import { openDiffer } from "../git/trees.ts";
+import type { Absorbed } from "./absorbed.ts";
 import type { Tip } from "./chain.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Head } from "./head.ts";
 import type { Work } from "./plan.ts";
 import { unreadable } from "./trouble.ts";
+
+/**
+ * What one landing of a head did to the target: the commits before and after it, or expressions for them (`<id>^1`). What lies between
+ * is its own.
+ */
+export type Brought = { readonly before: string; readonly after: string };
+
+/** A merge, as that. */
+export const mergedBy = (merge: string): Brought => ({ before: `${merge}^1`, after: merge });
 
 /** Which of a project's heads still have to land on a tip. */
 export type Containment = {
@@ -19,7 +29,10 @@ export type Containment = {
   readonly unsure: boolean;
 };
 
-/** Heads that another head or the tip contains drop out; of equal heads the first role's stays. One git process, none for one head. */
+/**
+ * Heads that another head or the tip contains drop out; of equal heads the first role's stays. `tip` is what git is asked about
+ * (Tip.seen). One git process, none for one head.
+ */
 export async function containment(
   app: App,
   place: Workplace,
@@ -41,10 +54,10 @@ export async function containment(
   return { landing: heads.filter((head) => head.oid !== tip && outermost.includes(head.oid)), unsure: false };
 }
 
-/** A head whose work landed with the commit `brought` and was reverted since. */
-export type Reverted = { readonly head: Head; readonly brought: string };
+/** A head whose work landed with `brought` and was reverted since. */
+export type Reverted = { readonly head: Head; readonly brought: Brought };
 
-/** The commit that brought the last head, null where that is no merge; and what of the work is there in name only. */
+/** The commit that brought the last head, null where that is none of a landing; and what of the work is there in name only. */
 export type Past = {
   readonly mergeCommit: string | null;
   readonly reverted: readonly Reverted[];
@@ -55,8 +68,15 @@ export type Past = {
  * What became of work whose commits the tip contains already. Being an ancestor is no proof that the content is there: a reverted
  * merge leaves the head an ancestor. So the commit that brought each head to the mainline is found, and a revert of it looked for.
  */
-export async function past(app: App, place: Workplace, merger: Merger, tip: Tip, work: Work): Promise<Past | Trouble> {
-  const left = await leftBehind(app, place, tip.commit, work);
+export async function past(
+  app: App,
+  place: Workplace,
+  merger: Merger,
+  tip: Tip,
+  work: Work,
+  absorbed: readonly Absorbed[],
+): Promise<Past | Trouble> {
+  const left = await leftBehind(app, place, tip.seen, work);
   if (left !== null) return left;
   const { gitDir } = place.scratch;
   const brought = new Map<string, Head>();
@@ -71,45 +91,63 @@ export async function past(app: App, place: Workplace, merger: Merger, tip: Tip,
     if (!Array.isArray(mainline)) return unreadable("the target's commits", mainline);
     const oldest = mainline.at(-1);
     const isMerge = oldest !== undefined && (await merges(app, place, oldest, head.oid));
-    mergeCommit = isMerge ? oldest : null;
+    mergeCommit = isMerge ? oldest : oldest === undefined ? await retoldWith(app, place, head.oid, absorbed) : null;
+    if (oldest === undefined) continue; // not there by its commits: what was reverted of such is not taken for contained
     if (isMerge && !brought.has(oldest)) brought.set(oldest, head);
   }
   const reverted: Reverted[] = [];
   for (const [commit, head] of brought) {
-    const undone = await isReverted(app, place, merger, tip, commit);
+    const undone = await isReverted(app, place, merger, tip, mergedBy(commit));
     if (isTrouble(undone)) return undone;
-    if (undone) reverted.push({ head, brought: commit });
+    if (undone) reverted.push({ head, brought: mergedBy(commit) });
   }
   return { mergeCommit, reverted, warnings: work.heads.some((head) => head.committed) ? [] : ["no_commits"] };
 }
 
+/** The last commit of the landing that brought `head` squashed or rebased, alone or in a head that goes on from it. */
+async function retoldWith(
+  app: App,
+  place: Workplace,
+  head: string,
+  absorbed: readonly Absorbed[],
+): Promise<string | null> {
+  const own = absorbed.findLast((one) => one.head === head);
+  if (own !== undefined) return own.after;
+  for (const one of absorbed) {
+    if ((await isAncestor(app.git, place.scratch.gitDir, head, one.head)) === true) return one.after;
+  }
+  return null;
+}
+
 /**
- * Whether what the merge `brought` did was taken back between it and the tip: a commit says "This reverts commit" of it or of one of the
- * commits it brought; or nothing of what it changed is there, whatever the commit that took it away says of itself.
+ * Whether what a landing brought was taken back between it and the tip: a commit says "This reverts commit" of one of its commits, or
+ * nothing of what it changed is there, whatever the commit that took it away says of itself. Not where all of it is there again.
  */
 export async function isReverted(
   app: Pick<App, "git">,
   place: Pick<Workplace, "scratch" | "snapshot">,
   merger: Merger,
-  tip: Tip,
-  brought: string,
+  tip: Pick<Tip, "commit" | "tree">,
+  brought: Brought,
 ): Promise<boolean | Trouble> {
   const { gitDir } = place.scratch;
-  const own = await revList(app.git, gitDir, [], [brought, `^${brought}^1`]);
+  const own = await revList(app.git, gitDir, [], [brought.after, `^${brought.before}`]);
   if (!Array.isArray(own)) return unreadable("the agents' commits", own);
   const messages = await git(app.git, {
     gitDir,
-    args: ["log", "--fixed-strings", "--grep=This reverts commit ", "--format=%B", tip.commit, `^${brought}`],
+    args: ["log", "--fixed-strings", "--grep=This reverts commit ", "--format=%B", tip.commit, `^${brought.after}`],
   });
   if (messages.code !== 0) return unreadable("the target's commits", messages);
   const ids = [...messages.stdout.toString().matchAll(/This reverts commit ([0-9a-f]{7,64})/g)].map(
     ([, id]) => id ?? "",
   );
-  if (ids.some((id) => own.some((oid) => oid.startsWith(id)))) return true;
+  const isNamed = ids.some((id) => own.some((oid) => oid.startsWith(id)));
   const back = await broughtBack(app, place, merger, tip, brought);
-  if (back?.kind !== "clean" || back.tree === tip.tree) return false;
-  const trees = await git(app.git, { gitDir, args: ["rev-parse", `${brought}^1^{tree}`, `${brought}^{tree}`] });
-  const [before = "", after = ""] = trees.stdout.toString().trim().split("\n");
+  if (back?.kind === "clean" && back.tree === tip.tree) return false;
+  if (isNamed || back?.kind !== "clean") return isNamed;
+  const trees = await treesOf(app, place, brought);
+  if (trees === null) return false;
+  const [before, after] = trees;
   const differ = openDiffer(app.git, place.scratch);
   const did = await differ.diff(before, after);
   const missing = await differ.diff(tip.tree, back.tree);
@@ -145,26 +183,46 @@ async function merges(app: App, place: Workplace, commit: string, head: string):
   return (await isAncestor(app.git, place.scratch.gitDir, head, `${commit}^1`)) === false;
 }
 
-/**
- * The tip's tree with what `brought` did done again: a three-way merge whose base is its first parent's tree. Said with three commits
- * made up for it, because `merge-tree --merge-base` came only with git 2.40. Null when git cannot read it.
- */
+/** The trees before and after a landing; null when git cannot read them. */
+async function treesOf(
+  app: Pick<App, "git">,
+  place: Pick<Workplace, "scratch">,
+  { before, after }: Brought,
+): Promise<readonly [string, string] | null> {
+  const result = await git(app.git, {
+    gitDir: place.scratch.gitDir,
+    args: ["rev-parse", `${before}^{tree}`, `${after}^{tree}`],
+  });
+  const [first, second] = result.stdout.toString().trim().split("\n");
+  return result.code !== 0 || first === undefined || second === undefined ? null : [first, second];
+}
+
+/** The tip's tree with what `brought` did done again. Null when git cannot read it. */
 export async function broughtBack(
   app: Pick<App, "git">,
   place: Pick<Workplace, "scratch" | "snapshot">,
   merger: Merger,
   tip: { tree: string },
-  brought: string,
+  brought: Brought,
 ): Promise<MergeResult | null> {
-  const trees = await git(app.git, {
-    gitDir: place.scratch.gitDir,
-    args: ["rev-parse", `${brought}^1^{tree}`, `${brought}^{tree}`],
-  });
-  const [before, after] = trees.stdout.toString().trim().split("\n");
-  if (trees.code !== 0 || before === undefined || after === undefined) return null;
+  const trees = await treesOf(app, place, brought);
+  return trees === null ? null : await applied(place, merger, tip.tree, ...trees);
+}
+
+/**
+ * The tree `onto` with what leads from the tree `before` to the tree `after` done to it: a three-way merge whose base is `before`. Said
+ * with three commits made up for it, because `merge-tree --merge-base` came only with git 2.40.
+ */
+export async function applied(
+  place: Pick<Workplace, "scratch" | "snapshot">,
+  merger: Merger,
+  onto: string,
+  before: string,
+  after: string,
+): Promise<MergeResult> {
   const stamp = { name: "orchestrator-merge", email: "orchestrator-merge@localhost", seconds: 0 };
   const make = (tree: string, parents: string[]) =>
     writeCommit(place.scratch.objects, place.snapshot.sha256, { tree, parents, stamp, message: "trial\n" });
   const base = make(before, []);
-  return await merger.merge(make(tip.tree, [base]), make(after, [base]));
+  return await merger.merge(make(onto, [base]), make(after, [base]));
 }

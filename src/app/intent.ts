@@ -17,7 +17,7 @@ export type LandedDetails = ReadonlyMap<
 /** The journal's form of a plan: everything that recovery needs to finish it or take it back, and what the rows will say. */
 export function intentOf(app: App, place: Workplace, plan: Plan, details: LandedDetails): Intent {
   const { receiver, steps } = plan;
-  const own = steps.filter((step) => step.commits.length > 0);
+  const own = steps.filter((step) => step.brought.length > 0);
   const landingId = app.newId();
   const state = receiver.push.state === "owed" ? "pending" : receiver.push.state;
   return {
@@ -63,6 +63,7 @@ export function landedOf(
     startedAt: detail?.startedAt ?? 0,
     repository: place.snapshot.repository.commonDir,
     heads: work.heads.map(({ role, oid, worktree, branch }) => ({ role, oid, worktree, branch })),
+    strategy: work.strategy === "merge" ? null : work.strategy,
     ...facts,
   };
 }
@@ -79,10 +80,11 @@ function stepFacts(step: Step) {
   };
 }
 
-/** One ref a merge commit: the last bears the attempt's plain name, those of the heads before it a number. */
-function proofs(step: Step): { ref: string; oid: string }[] {
-  return step.commits.map((oid, index) => ({
-    ref: `${landedPrefix}${step.work.attemptId}${index === step.commits.length - 1 ? "" : `.${index}`}`,
-    oid,
+/** One ref a head, at its last commit: the last head's bears the attempt's plain name, those before it a number. */
+function proofs(step: Step): { ref: string; oid: string; before: string }[] {
+  return step.brought.map(({ before, after }, index) => ({
+    ref: `${landedPrefix}${step.work.attemptId}${index === step.brought.length - 1 ? "" : `.${index}`}`,
+    oid: after,
+    before,
   }));
 }

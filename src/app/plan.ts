@@ -6,6 +6,7 @@ import { pathsInTheWay } from "../git/checkout.ts";
 import { listPaths } from "../git/dirty.ts";
 import { type Change, openDiffer } from "../git/trees.ts";
 import { chain } from "./chain.ts";
+import type { Brought } from "./contained.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Head } from "./head.ts";
 import type { Receiver } from "./receiver.ts";
@@ -19,8 +20,8 @@ export type Work = {
   readonly attemptId: string;
   readonly heads: readonly Head[];
   readonly warnings: readonly string[];
-  /** The merge commits with which this project landed before, oldest first. */
-  readonly earlier: readonly string[];
+  /** What this project's landings brought before, oldest first. */
+  readonly earlier: readonly Brought[];
   readonly strategy: Strategy;
   /** What its merged result must pass, in this order. */
   readonly gates: readonly Gate[];
@@ -33,10 +34,11 @@ export type Step = {
   readonly work: Work;
   /** The target as it is just before this project. */
   readonly base: string;
+  /** The last commit of it. */
   readonly mergeCommit: string;
   readonly tree: string;
-  /** All merge commits made for it, one a head; none when it lands together with an earlier step (same work). */
-  readonly commits: readonly string[];
+  /** What each head brought; none when it lands together with an earlier step (same work). */
+  readonly brought: readonly Brought[];
   readonly backupRef: string | null;
   readonly tag: { readonly name: string; readonly oid: string; readonly body: string } | null;
   /** What it changes, from `base` on. */

@@ -1,5 +1,6 @@
 import { visible } from "../core/describe.ts";
 import type { Trouble } from "../core/reasons.ts";
+import type { Strategy } from "../core/rules.ts";
 import { shortName } from "../core/target.ts";
 import type { PushState } from "../queue/pushes.ts";
 import type { PushReport } from "./push.ts";
@@ -14,7 +15,10 @@ export type Result = {
   readonly detail: string | null;
   /** Short branch name. */
   readonly target: string | null;
+  /** The last commit of the landing. */
   readonly mergeCommit: string | null;
+  /** How it landed, or would; null for what does not. */
+  readonly strategy: Strategy | null;
   readonly heads: ReadonlyArray<{ readonly role: string; readonly oid: string }>;
   /** Full ref name. */
   readonly backupRef: string | null;
@@ -99,6 +103,7 @@ export function missResult(
     detail: trouble.detail,
     target: more.target === null ? null : shortName(more.target),
     mergeCommit: null,
+    strategy: null,
     heads: more.heads.map(({ role, oid }) => ({ role, oid })),
     backupRef: null,
     tag: null,

@@ -129,6 +129,7 @@ function landedResult(app: App, ready: Ready, landed: Landed, outcome: TargetOut
     detail: null,
     target: landed.target === null ? null : shortName(landed.target),
     mergeCommit: real ? landed.mergeCommit : null,
+    strategy: landed.outcome === "merged" ? ready.work.strategy : null,
     heads: landed.heads.map(({ role, oid }) => ({ role, oid })),
     backupRef: real ? landed.backupRef : null,
     tag: real ? landed.tag : null,

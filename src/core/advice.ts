@@ -8,7 +8,8 @@ const byReason = {
   dirty_target: "Commit or put away those changes where the target is checked out; every run looks again.",
   repository_busy: "Finish or abort what is under way in the repository; every run looks again.",
   worktree_active: "Finish or abort what is under way in the worktree; every run looks again.",
-  target_diverged: "Bring the target and its remote together; every run looks again.",
+  target_diverged:
+    "Bring the target and its remote together, or with strategy ff the agent's branch and the target; every run looks again.",
   ambiguous_target: "Name the branch in the configuration, [merge] target; every run looks again.",
   no_target_branch: "Name the branch in the configuration, [merge] target, then: orchestrator-merge retry ID",
   no_worktree: "Find where the work is, then: orchestrator-merge add --project DIR --worktree DIR",

@@ -9,6 +9,8 @@ export type Marked = {
   readonly attempt: string | null;
   /** The number of the project that its trailer names; null when it bears none. */
   readonly project: number | null;
+  /** The head that it says it brings in other clothes (squashed, rebased); null when it names none. */
+  readonly head: string | null;
   /** The commits that it says it reverts, as it names them: whole ids, or the beginnings of them. */
   readonly reverts: readonly string[];
 };
@@ -47,6 +49,7 @@ export async function readMarked(context: GitContext, gitDir: string, tip: strin
           parents: parents.split(" ").filter((parent) => parent !== ""),
           attempt: body.match(/^Orchestrator-Attempt: ([0-9A-Z]{26})$/m)?.[1] ?? null,
           project: Number(body.match(/^Orchestrator-Project: (\d{1,15})$/m)?.[1] ?? Number.NaN) || null,
+          head: body.match(/^Orchestrator-Head: ([0-9a-f]{40,64})$/m)?.[1] ?? null,
           reverts: [...body.matchAll(/This reverts commit ([0-9a-f]{7,64})\b/g)].map(([, id = ""]) => id),
         },
       ];

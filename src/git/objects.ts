@@ -45,7 +45,36 @@ export function writeTag(objects: string, sha256: boolean, body: string): string
   return writeObject(objects, sha256, "tag", body);
 }
 
-function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", body: string): string {
+/**
+ * Writes a commit that says what another one said: author line, encoding and message are byte strings (latin1), taken as they are.
+ * We are its committer.
+ */
+export function writeRetold(
+  objects: string,
+  sha256: boolean,
+  commit: {
+    tree: string;
+    parent: string;
+    author: string;
+    encoding: string | null;
+    committer: Stamp;
+    message: string;
+  },
+): string {
+  const committer = Buffer.from(stampLine(commit.committer)).toString("latin1");
+  const lines = [
+    `tree ${commit.tree}`,
+    `parent ${commit.parent}`,
+    `author ${commit.author}`,
+    `committer ${committer}`,
+    ...(commit.encoding === null ? [] : [`encoding ${commit.encoding}`]),
+    "",
+    commit.message,
+  ];
+  return writeObject(objects, sha256, "commit", Buffer.from(lines.join("\n"), "latin1"));
+}
+
+function writeObject(objects: string, sha256: boolean, type: "commit" | "tag", body: string | Buffer): string {
   const content = Buffer.from(body);
   const object = Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]);
   const oid = createHash(sha256 ? "sha256" : "sha1")

@@ -184,11 +184,10 @@ export type RawConfig = z.infer<typeof configSchema>;
 export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
   ["resolver", ["commands", "timeout"]],
   ["notify", ["on", "slack", "webhook", "email"]],
-  ["rule", ["strategy", "resolver", "notify"]],
+  ["rule", ["resolver", "notify"]],
 ]);
 
 /** Values of built keys that this version cannot act on yet. */
 export const notBuiltValues: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ["run.parallel", (value: unknown) => Number.isSafeInteger(value) && Number(value) > 1],
-  ["merge.strategy", (value: unknown) => value === "squash" || value === "rebase" || value === "ff"],
 ]);

@@ -36,6 +36,8 @@ export type RecordedLanding = {
   readonly tag: string | null;
   readonly push: string | null;
   readonly warnings: readonly string[];
+  /** Null is a merge. */
+  readonly strategy: string | null;
 };
 
 const heads = z.array(z.object({ role: z.string(), oid: z.string() }));
@@ -48,7 +50,7 @@ export async function readMergedRows(queue: Queue, since: number | null): Promis
     `SELECT ${selectColumns(queue.columns, "q", ["id", "spec_path", "project_path", "merged_at", "priority"])},
        (SELECT json_group_array(t.tag) FROM merge_project_tag AS t WHERE t.project_id = q.id) AS tags,
        a.attempt_id, a.landing_id, a.outcome, a.finished_at, a.repository, a.target, a.base, a.merge_commit, a.heads_json,
-       a.backup_ref, a.tag, a.push, a.warnings_json
+       a.backup_ref, a.tag, a.push, a.warnings_json, a.strategy
      FROM project_queue AS q
        LEFT JOIN merge_project AS p ON p.project_id = q.id AND p.state = 'merged'
        LEFT JOIN merge_attempt AS a ON a.attempt_id = p.attempt_id AND a.outcome IN ('merged','already_merged')
@@ -86,4 +88,5 @@ const landingOf = (row: Row): RecordedLanding => ({
   tag: text(row, "tag"),
   push: text(row, "push"),
   warnings: strings.parse(JSON.parse(requiredText(row, "warnings_json"))),
+  strategy: text(row, "strategy"),
 });

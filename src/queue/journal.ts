@@ -28,6 +28,8 @@ export type Landed = {
   readonly warnings: readonly string[];
   /** What gates said of it; absent in the intents of older versions. */
   readonly gates?: readonly GateRecord[];
+  /** How it came in; null is a merge, as in what earlier versions wrote. */
+  readonly strategy: string | null;
 };
 
 /** One landing between its intent and its record. The refs of the same id are the other half of it. */
@@ -53,7 +55,8 @@ export type LandingRefs = {
   readonly backups: ReadonlyArray<{ ref: string; oid: string }>;
   /** With their content: nothing points at a tag before its ref is made, and a `git prune` may take it away. */
   readonly tags: ReadonlyArray<{ ref: string; oid: string; body: string }>;
-  readonly proofs: ReadonlyArray<{ ref: string; oid: string }>;
+  /** `before` is where the target stood before that head came in; what is not there was merged, and stood at its first parent. */
+  readonly proofs: ReadonlyArray<{ ref: string; oid: string; before?: string }>;
 };
 
 /** A project that did not land, and what to remember of it. */
@@ -317,13 +320,13 @@ async function recordLanded(
   );
   await tx.run(
     `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, landing_id, started_at, finished_at, completed_at, outcome,
-       repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json, gates_json)
-     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
+       repository, target, base, merge_commit, heads_json, backup_ref, tag, push, warnings_json, gates_json, strategy)
+     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
      ON CONFLICT (attempt_id) DO UPDATE SET run_id = excluded.run_id, landing_id = excluded.landing_id,
        finished_at = excluded.finished_at, completed_at = excluded.completed_at, outcome = excluded.outcome, reason = NULL, detail = NULL,
        repository = excluded.repository, target = excluded.target, base = excluded.base, merge_commit = excluded.merge_commit,
        heads_json = excluded.heads_json, backup_ref = excluded.backup_ref, tag = excluded.tag, push = excluded.push,
-       warnings_json = excluded.warnings_json, gates_json = excluded.gates_json
+       warnings_json = excluded.warnings_json, gates_json = excluded.gates_json, strategy = excluded.strategy
        WHERE merge_attempt.outcome IS NOT 'merged'`,
     // An attempt that was written down as held, because its git was killed, lands after all when recovery finishes it.
     [
@@ -346,6 +349,7 @@ async function recordLanded(
       push,
       JSON.stringify(landed.warnings),
       gatesJson(landed.gates ?? []),
+      landed.strategy ?? null,
     ],
   );
 }
@@ -353,10 +357,14 @@ async function recordLanded(
 const gatesJson = (gates: readonly GateRecord[]): string | null => (gates.length === 0 ? null : JSON.stringify(gates));
 
 /**
- * The merge commits with which a project landed in one repository, oldest first, one a head. From the journal and not from the refs that
- * prove them, which are removed after `[backup] keep`.
+ * What a project's landings in one repository brought, oldest first, one a head: the commits before and after, `<id>^1` for the first
+ * parent of a merge. From the journal and not from the refs that prove them, which are removed after `[backup] keep`.
  */
-export async function landedMerges(queue: Queue, projectId: number, repository: string): Promise<string[]> {
+export async function landedBefore(
+  queue: Queue,
+  projectId: number,
+  repository: string,
+): Promise<{ before: string; after: string }[]> {
   const rows = await queue.read(
     `SELECT a.merge_commit, l.plan_json FROM merge_attempt AS a LEFT JOIN merge_landing AS l ON l.landing_id = a.landing_id
      WHERE a.project_id = ? AND a.repository = ? AND a.outcome = 'merged' AND a.merge_commit IS NOT NULL ORDER BY a.attempt_id`,
@@ -368,6 +376,16 @@ export async function landedMerges(queue: Queue, projectId: number, repository: 
     const proofs: LandingRefs["proofs"] = JSON.parse(text(row, "plan_json") ?? "null")?.refs.proofs ?? [];
     const last = proofs.find(({ oid }) => oid === merge);
     const heads = proofs.filter(({ ref }) => last !== undefined && ref.startsWith(`${last.ref}.`));
-    return [...heads.map(({ oid }) => oid), merge];
+    const all = last === undefined ? [{ oid: merge, before: undefined }] : [...heads, last];
+    return all.map(({ oid, before = `${oid}^1` }) => ({ before, after: oid }));
   });
+}
+
+/** The last commits of all landings in a repository that left the head no ancestor of the target: squashed, rebased. */
+export async function retoldIn(queue: Queue, repository: string): Promise<string[]> {
+  const rows = await queue.read(
+    `SELECT DISTINCT merge_commit FROM merge_attempt WHERE repository = ? AND strategy IN ('squash','rebase') AND merge_commit IS NOT NULL`,
+    [repository],
+  );
+  return rows.map((row) => requiredText(row, "merge_commit"));
 }

@@ -18,6 +18,7 @@ const result = z.strictObject({
   detail: z.nullable(z.string()),
   target: z.nullable(z.string()),
   mergeCommit: z.nullable(oid),
+  strategy: z.nullable(z.enum(["merge", "squash", "rebase", "ff"])),
   heads: z.array(z.strictObject({ role: z.string(), oid })),
   backupRef: z.nullable(z.string()),
   tag: z.nullable(z.string()),

@@ -152,16 +152,12 @@ describe("what is wrong is said with its line", () => {
     ['[[rule]]\nmatch = {name = "x"}\n[[rule]]\nmatch = {tag = "y"}\ntrust = 1', "5: [[rule]] trust does not take 1."],
     ["[run]\nparallel = 2", "2: [run] parallel = 2 belongs to a feature that this version does not have yet."],
     ["[run]\nparallel = 0", "2: [run] parallel does not take 0."],
-    [
-      '[merge]\nstrategy = "squash"',
-      '2: [merge] strategy = "squash" belongs to a feature that this version does not have yet.',
-    ],
     ['[merge]\nstrategy = "octopus"', '2: [merge] strategy does not take "octopus".'],
     ["\n[gate]\nnonsense = 1", "2: [gate] belongs to a feature that this version does not have yet."],
     ["[backup]\nkeep = 14", "2: [backup] keep does not take 14."],
     ["[resolver]", "1: [resolver] belongs to a feature that this version does not have yet."],
     ["[notify]", "1: [notify] belongs to a feature that this version does not have yet."],
-    ...["approval = true", 'window = {from = "9:00"}', 'strategy = "ff"', "gate = {}", 'after = ["x"]'].map((key) => [
+    ...["approval = true", 'window = {from = "9:00"}', "gate = {}", 'after = ["x"]'].map((key) => [
       `[[rule]]\nmatch = {name = "x"}\n${key}`,
       `3: [[rule]] ${key.split(" ")[0]} belongs to a feature that this version does not have yet.`,
     ]),
@@ -294,7 +290,8 @@ describe("the JSON Schema says what the parser says", () => {
     [{ log: { max_size: "10" } }, false],
     [{ log: { level: "loud" } }, false],
     [{ merge: { target: "a b" } }, false],
-    [{ merge: { strategy: "squash" } }, false],
+    [{ merge: { strategy: "squash" } }, true],
+    [{ merge: { strategy: "octopus" } }, false],
     [{ merge: { keep_target: ["/a"] } }, false],
     [{ queue: { database: "libsql://a:b@c" } }, false],
     [{ rule: [{ match: {} }] }, false],

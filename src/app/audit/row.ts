@@ -69,6 +69,15 @@ function isOurs(
   if (mergeCommit === null) return;
   const next = gitCommand(ground.directory, "show", short(mergeCommit));
   const wrong = (what: string) => found.wrong.push({ what, next });
+  if (isFastForward(landing)) {
+    // No commit of ours: the head is the landing, and the recorded base must lie before it.
+    if (!landing.heads.some(({ oid }) => oid === mergeCommit))
+      wrong(`it went to ${short(mergeCommit)}, which is no recorded head of it`);
+    if ((ground.evidence.fastForwards.get(attemptId) ?? []).length === 0) {
+      wrong(`${short(mergeCommit)} does not follow on the recorded ${short(landing.base ?? "")}`);
+    }
+    return;
+  }
   if (mark?.attempt == null || merged === null) {
     // Work that was in the target already may have come by anybody's commit.
     if (landing.outcome === "merged") wrong(`its merge ${short(mergeCommit)} bears no mark of ours`);
@@ -85,7 +94,7 @@ function isOurs(
   const inTurn = merged.commits.every(
     ({ parents }, index) => index === 0 || parents[0] === merged.commits[index - 1]?.oid,
   );
-  if (!inTurn || last?.oid !== mergeCommit || merged.commits.some(({ parents }) => parents.length !== 2)) {
+  if (!inTurn || last?.oid !== mergeCommit || merged.commits.some(({ parents }) => parents.length > 2)) {
     const commits = merged.commits.map(({ oid }) => short(oid)).join(", ");
     wrong(`attempt ${mark.attempt} stands ${merged.commits.length} times in ${named(landing.target)}: ${commits}`);
     return;
@@ -103,7 +112,7 @@ function isOurs(
     wrong(`its merge follows on ${short(first?.parents[0] ?? "")}, not on the recorded ${short(landing.base ?? "")}`);
   }
   const heads = new Set(landing.heads.map(({ oid }) => oid));
-  const strange = merged.commits.flatMap(({ parents }) => (heads.has(parents[1] ?? "") ? [] : (parents[1] ?? [])));
+  const strange = merged.parts.flatMap(({ head }) => (heads.has(head) ? [] : [head]));
   if (strange.length > 0) wrong(`it merged ${strange.map(short).join(", ")}, which is no recorded head of it`);
 }
 
@@ -118,7 +127,10 @@ function isStanding(
   const { history, target } = ground.evidence;
   const commits = merged?.commits ?? [];
   const retry = `orchestrator-merge retry${ground.options} ${row.id}`;
-  const alone = landing.mergeCommit === null ? landing.heads.map(({ oid }) => oid) : [landing.mergeCommit];
+  const alone =
+    landing.mergeCommit === null
+      ? landing.heads.map(({ oid }) => oid)
+      : (ground.evidence.fastForwards.get(landing.attemptId) ?? [landing.mergeCommit]);
   for (const oid of commits.length > 0 ? commits.map((commit) => commit.oid) : alone) {
     const revert = history.revertOf(oid);
     if (revert === null || isLandedAgain(ground, oid, revert)) continue;
@@ -146,35 +158,42 @@ function isStanding(
 /** Whether a merge of ours with the same head came after a revert, and stands. */
 function isLandedAgain(ground: Ground, oid: string, revert: Marked): boolean {
   const { history } = ground.evidence;
-  const [, head] = history.find(oid)?.parents ?? [];
+  const head = history.partOf(oid)?.head ?? "";
   const at = history.marked.indexOf(revert);
   return history
-    .landingsOf(head ?? "")
-    .some((again) => again.oid !== oid && history.marked.indexOf(again) < at && history.revertOf(again.oid) === null);
+    .landingsOf(head)
+    .some(({ last }) => last.oid !== oid && history.marked.indexOf(last) < at && history.revertOf(last.oid) === null);
 }
 
 /** Each merge is the tree that merging again makes, so nothing of either side was dropped or slipped in. */
 function isThatMerge(merged: LandingEvidence | null, ground: Ground, found: Verdict): void {
   for (const { commit, comparison } of merged?.comparisons ?? []) {
     if (comparison.kind === "unsure") {
-      found.unproved.push({ what: `that ${short(commit.oid)} is the merge of its two sides`, why: comparison.why });
+      found.unproved.push({ what: `that ${short(commit.oid)} is ${madeOf(commit)}`, why: comparison.why });
       continue;
     }
-    const [before = ""] = commit.parents;
+    const [before = ""] = merged?.parts.find(({ last }) => last === commit)?.commits[0]?.parents ?? [];
     found.wrong.push({
-      what: `${short(commit.oid)} is not the merge of its two sides: ${comparison.detail}`,
+      what: `${short(commit.oid)} is not ${madeOf(commit)}: ${comparison.detail}`,
       next: gitCommand(ground.directory, "diff", short(before), short(commit.oid)),
     });
   }
 }
 
+const madeOf = ({ head }: Marked): string =>
+  head === null ? "the merge of its two sides" : `what ${short(head)} comes to there`;
+
+const isFastForward = ({ strategy, outcome }: RecordedLanding): boolean => strategy === "ff" && outcome === "merged";
+
 /** No head was merged twice by us, unless what the earlier merge had brought was reverted in between. */
 function landedOnce(landing: RecordedLanding, ground: Ground, found: Verdict): void {
   const { history, target } = ground.evidence;
   for (const { role, oid } of landing.heads) {
-    const standing = history.landingsOf(oid).filter((commit) => history.revertOf(commit.oid) === null);
+    const standing = history
+      .landingsOf(oid)
+      .filter(({ commits }) => commits.every((commit) => history.revertOf(commit.oid) === null));
     if (standing.length < 2) continue;
-    const commits = standing.map((commit) => short(commit.oid));
+    const commits = standing.map(({ last }) => short(last.oid));
     found.wrong.push({
       what: `${visible(role)}'s ${short(oid)} landed ${standing.length} times in ${named(target)}: ${commits.join(", ")}`,
       next: gitCommand(ground.directory, "show", ...commits),
@@ -192,7 +211,7 @@ function refsStand(
 ): void {
   const { snapshot, tags, directory } = ground;
   const { mergeCommit, backupRef, tag } = landing;
-  const base = merged?.commits[0]?.parents[0] ?? null;
+  const base = isFastForward(landing) ? landing.base : (merged?.commits[0]?.parents[0] ?? null);
   if (backupRef !== null && base !== null) {
     const at = snapshot.refs.get(backupRef)?.oid;
     const name = named(backupRef);
@@ -205,13 +224,18 @@ function refsStand(
   }
   const [owner] = merged?.commits.map(({ attempt }) => attempt) ?? [];
   const whole = merged?.commits.at(-1)?.oid === mergeCommit ? merged : null;
-  whole?.commits.forEach(({ oid }, index) => {
-    const ref = `${landedPrefix}${owner}${index === whole.commits.length - 1 ? "" : `.${index}`}`;
+  const proved = isFastForward(landing)
+    ? [{ oid: mergeCommit ?? "", ref: landedPrefix + landing.attemptId }]
+    : (whole?.parts ?? []).map(({ last }, index, all) => ({
+        oid: last.oid,
+        ref: `${landedPrefix}${owner}${index === all.length - 1 ? "" : `.${index}`}`,
+      }));
+  for (const { oid, ref } of proved) {
     const at = snapshot.refs.get(ref)?.oid;
-    if (at === undefined || at === oid) return;
+    if (at === undefined || at === oid) continue;
     const next = gitCommand(directory, "update-ref", ref, oid, at);
     found.wrong.push({ what: `${ref} is at ${short(at)}, not at ${short(oid)}`, next });
-  });
+  }
   if (tag === null || mergeCommit === null) return;
   const standing = tags.get(`refs/tags/${tag}`);
   const make = (...force: string[]) =>
