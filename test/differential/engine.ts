@@ -34,13 +34,14 @@ export type Engine = {
 
 /**
  * Makes the branches of `merges` in `repository`, a queue with a row for every head, and rules that send each to its target. What the
- * program says of a path is its UTF-8 reading, so outcomes are given that way.
+ * program says of a path is its UTF-8 reading, so outcomes are given that way. `settings` is TOML for the head of the configuration.
  */
 export async function engineOn(
   home: string,
   dir: string,
   repository: string,
   merges: readonly Merges[],
+  settings = "",
 ): Promise<Engine> {
   mkdirSync(dir, { recursive: true });
   const heads = merges.flatMap((one, index) => one.heads.map((head, nth) => ({ index, nth, head })));
@@ -61,7 +62,7 @@ export async function engineOn(
   const rules = merges.map(
     (_, index) => `[[rule]]\nmatch = { name = "merge-${index}-*" }\ntarget = "${targetBranch(index)}"\n`,
   );
-  writeFileSync(config, rules.join(""));
+  writeFileSync(config, settings + rules.join(""));
   return {
     async land(indexes) {
       const ids = heads.flatMap(({ index }, row) => (indexes.includes(index) ? [row + 1] : []));
