@@ -30,7 +30,7 @@ export type Recovered = {
   readonly repository: string;
   readonly found: Finding;
   readonly did: (typeof findings)[Finding];
-  readonly projects: ReadonlyArray<{ readonly id: number; readonly name: string }>;
+  readonly projects: ReadonlyArray<{ readonly id: number; readonly name: string; readonly attemptId: string }>;
 };
 
 /**
@@ -51,7 +51,7 @@ export async function recover(
     done.push({
       landingId: intent.landingId,
       repository: intent.repository,
-      projects: intent.landed.map(({ projectId, name }) => ({ id: projectId, name })),
+      projects: intent.landed.map(({ projectId, name, attemptId }) => ({ id: projectId, name, attemptId })),
       found,
       did: findings[found],
     });

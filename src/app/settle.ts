@@ -35,10 +35,12 @@ export async function settleMisses(
       durationMs: app.now() - miss.startedAt,
     });
     tally.results.push(result);
+    const attemptId = ready?.work.attemptId ?? app.newId();
     if (news) {
       const line = logLine(result);
-      app.log[line.level](line.text);
-      if (trouble.output !== undefined) app.log.debug(trouble.output);
+      const about = { project: candidate.id, attempt: trouble.reason === "repository_leased" ? null : attemptId };
+      app.log[line.level](line.text, about);
+      if (trouble.output !== undefined) app.log.debug(trouble.output, about);
       if (trouble.outcome === "merge_failed") tally.newlyFailed++;
     }
     // Somebody else has it in hand: what we remember of it is not ours to change.
@@ -60,7 +62,7 @@ export async function settleMisses(
       attempt:
         news || trouble.gates?.some((gate) => !gate.remembered)
           ? {
-              attemptId: ready?.work.attemptId ?? app.newId(),
+              attemptId,
               startedAt: miss.startedAt,
               repository: miss.repository,
               target: miss.target ?? null,
@@ -77,9 +79,9 @@ export async function settleMisses(
 
 /** Logs what has landed: at once, for whoever is killed in the push that follows has landed it all the same. */
 export function logLanded(app: App, landed: readonly Landed[]): void {
-  for (const { projectId: id, name, outcome } of landed) {
+  for (const { projectId: id, name, outcome, attemptId } of landed) {
     const line = logLine({ id, name, outcome, reason: null, detail: null });
-    app.log[line.level](line.text);
+    app.log[line.level](line.text, { project: id, attempt: attemptId });
   }
 }
 
@@ -95,7 +97,8 @@ export async function settleGroup(
     if (landed === undefined) continue;
     const result = landedResult(app, ready, landed, outcome);
     tally.results.push(result);
-    for (const warning of result.warnings) app.log.warn(`Project ${result.id}: ${visible(warning)}`);
+    const about = { project: result.id, attempt: landed.attemptId };
+    for (const warning of result.warnings) app.log.warn(`Project ${result.id}: ${visible(warning)}`, about);
   }
   const missed = outcome.missed.flatMap(({ work, trouble }) => {
     const ready = group.find((one) => one.work === work);

@@ -1,7 +1,7 @@
 import { tmpdir } from "node:os";
 import { ulid } from "ulid";
 import type { Config } from "../host/config.ts";
-import type { Log } from "../host/log.ts";
+import { type Log, logAbout } from "../host/log.ts";
 import type { Candidate } from "../queue/candidates.ts";
 import type { Queue } from "../queue/database.ts";
 import { recordIdle } from "../queue/runs.ts";
@@ -24,10 +24,11 @@ export type World = {
 
 /** Runs one tick in the real world: clock, randomness, processes. Its value is the report. */
 export async function startTick(world: World, options: TickOptions): Promise<Report> {
-  const { queue, log, dryRun } = world;
+  const { queue, dryRun } = world;
   const startedAt = world.now();
   // Ids must differ, not be secret; and the system's generator is not loaded for one.
   const runId = ulid(startedAt, Math.random);
+  const log = logAbout(world.log, { run: runId });
   const work = await findWork(queue, options, startedAt, world.config.push.mode !== "off");
   if (work.idle) {
     if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);

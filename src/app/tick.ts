@@ -227,7 +227,9 @@ async function recoverRepository(
   for (const one of visit.recovered) {
     app.log.info(`Recovered landing ${one.landingId} in ${visible(path)}: died ${one.found}, ${one.did}`);
     if (one.did !== "finished") continue;
-    for (const { id, name } of one.projects) app.log.notice(`Successfully merged project ${id}: ${visible(name)}`);
+    for (const { id, name, attemptId } of one.projects) {
+      app.log.notice(`Successfully merged project ${id}: ${visible(name)}`, { project: id, attempt: attemptId });
+    }
   }
   return visit.recovered;
 }

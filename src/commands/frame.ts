@@ -61,6 +61,8 @@ export type Context<A extends Args, P> = {
   database(): Promise<DatabaseChoice>;
   /** The token for a libSQL server, if there is one. Throws UserError(2). */
   authToken(): Promise<string | undefined>;
+  /** Where the log file is, or would be. Throws UserError(2). */
+  logFile(): Promise<string>;
   /** The log file and stderr; nothing is made before the first line. Lines below `level` of the config are dropped. */
   log(): Promise<Log>;
   now(): Date;
@@ -189,14 +191,18 @@ function context(
     voice.debug(`database  ${choice.location} (${choice.source})`);
     return choice;
   });
+  const logFile = once(async () => {
+    const { logFile } = await import("../host/paths.ts");
+    return (await config()).log.file ?? logFile(await database(), env);
+  });
   const log = once(async () => {
-    const [{ openLog }, { logFile }] = await Promise.all([import("../host/log.ts"), import("../host/paths.ts")]);
+    const { openLog } = await import("../host/log.ts");
     const { log: settings } = await config();
-    const file = settings.file ?? logFile(await database(), env);
     return openLog({
-      file,
+      file: await logFile(),
       maxBytes: settings.maxSizeBytes,
       level: settings.level,
+      format: settings.format,
       quiet,
       verbose,
       color: wantsColor(common.color, env, stderr.isTTY === true),
@@ -220,6 +226,7 @@ function context(
       const { readAuthToken } = await import("../host/secrets.ts");
       return readAuthToken(env, (await config()).queue.authTokenFile);
     },
+    logFile,
     log,
     now: host.now,
     interruption: host.interruption,

@@ -118,6 +118,7 @@ function effective(raw: RawConfig, path: (key: string, value: string) => string,
     log: {
       file: log?.file === undefined ? null : path("log.file", log.file),
       level: log?.level ?? d.log.level,
+      format: log?.format ?? d.log.format,
       maxSizeBytes: log?.max_size === undefined ? d.log.maxSizeBytes : (parseSize(log.max_size) ?? d.log.maxSizeBytes),
     },
     rules,

@@ -170,6 +170,7 @@ export const configSchema = z.strictObject({
   log: section({
     file: optional(filled("the path of a file")),
     level: optional(oneOf("error", "warn", "info", "debug")),
+    format: optional(oneOf("text", "json")),
     max_size: optional(size()),
   }),
   rule: optional(z.array(rule, { error: "[[rule]] tables" })),

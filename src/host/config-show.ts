@@ -40,6 +40,7 @@ export function listSettings({ config, sources }: LoadedConfig): Setting[] {
     ["gate.mode", gate.mode],
     ["log.file", log.file],
     ["log.level", log.level],
+    ["log.format", log.format],
     ["log.max_size", formatSize(log.maxSizeBytes)],
   ];
   return values.map(([key, value]) => ({ key, value, source: sources.get(key) ?? "default" }));

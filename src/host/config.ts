@@ -44,6 +44,7 @@ export type Config = {
     /** null: beside the database */
     readonly file: string | null;
     readonly level: "error" | "warn" | "info" | "debug";
+    readonly format: "text" | "json";
     readonly maxSizeBytes: number;
   };
   /** in the order of the file; see core/rules.ts */
@@ -65,7 +66,7 @@ export const defaults: Config = {
   tag: { mode: "push" },
   backup: { keepMs: 14 * 86_400_000 },
   gate: { gates: [], mode: "each" },
-  log: { file: null, level: "info", maxSizeBytes: 10_000_000 },
+  log: { file: null, level: "info", format: "text", maxSizeBytes: 10_000_000 },
   rules: [],
 };
 

@@ -19,8 +19,26 @@ import { isJournal, speaker, stderrReporter } from "./voice.ts";
 /** `notice` is what a person is glad to read: a landing. */
 export type Level = "error" | "warn" | "notice" | "info" | "debug";
 
+/** What an event is about: said at the end of its line, in JSON as keys of their own. */
+export type About = { readonly project?: number; readonly attempt?: string | null; readonly run?: string };
+
 /** Where events go. One call is one line, whatever the text holds; no call ever throws. */
-export type Log = { readonly [L in Level]: (text: string) => void };
+export type Log = { readonly [L in Level]: (text: string, about?: About) => void };
+
+/** `log` with what all its events are about. */
+export function logAbout(log: Log, always: About): Log {
+  const adding =
+    (level: Level): Log[Level] =>
+    (text, about) =>
+      log[level](text, { ...about, ...always });
+  return {
+    error: adding("error"),
+    warn: adding("warn"),
+    notice: adding("notice"),
+    info: adding("info"),
+    debug: adding("debug"),
+  };
+}
 
 type Look = { readonly name: string; readonly sign: string; readonly color: number };
 
@@ -47,6 +65,8 @@ export function openLog(given: {
   readonly file: string;
   readonly maxBytes: number;
   readonly level: "error" | "warn" | "info" | "debug";
+  /** of the file's lines */
+  readonly format: "text" | "json";
   readonly quiet: boolean;
   readonly verbose: boolean;
   /** whether stderr takes colour */
@@ -61,9 +81,10 @@ export function openLog(given: {
   const journal = isJournal(given.env);
   let writable = true;
 
-  const toStderr = stderrReporter(stderr, journal, (type, text) => {
+  // A person at a terminal, or one who reads the mail of cron, has no use for the ids; who searches the journal has.
+  const toStderr = stderrReporter(stderr, journal, (type, text, about) => {
     const { name, sign, color } = look(type);
-    if (journal) return text;
+    if (journal) return text + inText(about);
     if (stderr.isTTY !== true) return `[${name}] ${text}`;
     return `${given.color ? `\x1b[${color}m${sign}\x1b[39m` : sign} ${text}`;
   });
@@ -72,12 +93,13 @@ export function openLog(given: {
       if (!writable) return;
       try {
         const now = given.now();
-        append(
-          file,
-          `${now.toISOString()} ${look(type).name.toUpperCase().padEnd(6)} ${args.join(" ")}\n`,
-          maxBytes,
-          now,
-        );
+        const [text = "", ...about] = args.map(String);
+        const { name } = look(type);
+        const line =
+          given.format === "json"
+            ? JSON.stringify({ time: now.toISOString(), level: name, text, ...inJson(about) })
+            : `${now.toISOString()} ${name.toUpperCase().padEnd(6)} ${text}${inText(about)}`;
+        append(file, `${line}\n`, maxBytes, now);
       } catch (error) {
         writable = false;
         log.warn(visible(`no log is kept: ${error instanceof Error ? error.message : String(error)}`));
@@ -86,13 +108,27 @@ export function openLog(given: {
   };
   const log = speaker(Math.max(fileLevel, stderrLevel), [upTo(fileLevel, toFile), upTo(stderrLevel, toStderr)]);
   return {
-    error: (text) => log.error(visible(text)),
-    warn: (text) => log.warn(visible(text)),
-    notice: (text) => log.success(visible(text)),
-    info: (text) => log.info(visible(text)),
-    debug: (text) => log.debug(visible(text)),
+    error: (text, about) => log.error(visible(text), ...idsOf(about)),
+    warn: (text, about) => log.warn(visible(text), ...idsOf(about)),
+    notice: (text, about) => log.success(visible(text), ...idsOf(about)),
+    info: (text, about) => log.info(visible(text), ...idsOf(about)),
+    debug: (text, about) => log.debug(visible(text), ...idsOf(about)),
   };
 }
+
+const names = ["project", "attempt", "run"] as const;
+
+/** The ids in the order of `names`; "" for those that there are not. */
+const idsOf = (about: About = {}): string[] => names.map((name) => String(about[name] ?? ""));
+
+/** ` project=4 attempt=01J... run=01J...`: last on the line, so that nothing in the text can pass for it. */
+const inText = (ids: readonly string[]): string =>
+  names.map((name, i) => (ids[i] ? ` ${name}=${ids[i]}` : "")).join("");
+
+const inJson = (ids: readonly string[]): object =>
+  Object.fromEntries(
+    names.flatMap((name, i) => (ids[i] ? [[name, name === "project" ? Number(ids[i]) : ids[i]]] : [])),
+  );
 
 const upTo = (limit: number, reporter: ConsolaReporter): ConsolaReporter => ({
   log(said, context) {

@@ -18,14 +18,15 @@ export const speaker = (level: number, reporters: ConsolaReporter[]): ConsolaIns
     throttle: Number.NEGATIVE_INFINITY,
   });
 
-/** Writes to `stderr` what `face` makes of a text; for the journal each line begins with its priority. */
+/** Writes to `stderr` what `face` makes of a text and what came with it; for the journal each line begins with its priority. */
 export const stderrReporter = (
   stderr: Stream,
   journal: boolean,
-  face: (type: LogType, text: string) => string,
+  face: (type: LogType, text: string, more: readonly string[]) => string,
 ): ConsolaReporter => ({
   log({ type, level, args }) {
-    const text = face(type, args.join(" "));
+    const [said = "", ...more] = args.map(String);
+    const text = face(type, said, more);
     stderr.write(`${journal ? text.replace(/^/gm, `<${level + 3}>`) : text}\n`);
   },
 });

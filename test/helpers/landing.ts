@@ -135,11 +135,11 @@ export async function waitsOver(db: string): Promise<void> {
   await sql(db, "UPDATE merge_push SET next_at = NULL");
 }
 
-/** The log file's lines without their times. */
+/** The log file's lines without their times and ids. */
 export function logOf(db: string): string[] {
   const text = readFileSync(join(dirname(db), "logs", "auto_merge.log"), "utf8");
   return text
     .split("\n")
-    .map((line) => line.replace(/^\S+ +/, ""))
+    .map((line) => line.replace(/^\S+ +/, "").replace(/( (project|attempt|run)=\S+)+$/, ""))
     .filter((line) => line !== "");
 }

@@ -52,6 +52,7 @@ keep = "30d"
 [log]
 file = "logs/own.log"
 level = "debug"
+format = "json"
 max_size = "1MB"
 [[rule]]
 match = { name = "api-*", path = "~/work/**", tag = "critical" }
@@ -90,10 +91,10 @@ test("every key is read, in its own unit, with paths seen from the file", async 
     push: { mode: "off", remote: "upstream", unpublished: "push", diverged: "hold", timeoutMs: 120_000 },
     tag: { mode: "local" },
     backup: { keepMs: 30 * 86_400_000 },
-    log: { file: join(here.flag, "../logs/own.log"), level: "debug", maxSizeBytes: 1_000_000 },
+    log: { file: join(here.flag, "../logs/own.log"), level: "debug", format: "json", maxSizeBytes: 1_000_000 },
   });
   expect(rules.map(({ set, source }) => ({ set, source }))).toEqual([
-    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 31" },
+    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 32" },
   ]);
 });
 
@@ -289,6 +290,7 @@ describe("the JSON Schema says what the parser says", () => {
     [{ gate: {} }, false],
     [{ log: { max_size: "10" } }, false],
     [{ log: { level: "loud" } }, false],
+    [{ log: { format: "yaml" } }, false],
     [{ merge: { target: "a b" } }, false],
     [{ merge: { strategy: "squash" } }, true],
     [{ merge: { strategy: "octopus" } }, false],

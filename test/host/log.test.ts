@@ -1,10 +1,11 @@
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { openLog } from "../../src/host/log.ts";
+import { logAbout, openLog } from "../../src/host/log.ts";
+import { logFiles, readEvents } from "../../src/host/log-read.ts";
 import { run } from "../helpers/cli.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
 
@@ -19,6 +20,7 @@ function open(change: Partial<Options> = {}) {
     file,
     maxBytes: 10_000_000,
     level: "info",
+    format: "text",
     quiet: false,
     verbose: false,
     color: false,
@@ -49,6 +51,66 @@ test("one line an event: UTC time, level, text; what cannot be seen is escaped",
       "2030-01-01T00:00:01.000Z ERROR  \\x1b[31mred\\x07\n",
   );
   expect(said).toEqual(["[notice] Successfully merged project 1: a\\nb\n", "[error] \\x1b[31mred\\x07\n"]);
+});
+
+const attempt = "01M82C658EY99Y57AT4NTHQPQY";
+const run_ = "01M82C651PW04EZCH5ZVTD337T";
+
+test("what an event is about stands at its end, after whatever the text makes itself look like", () => {
+  const { log, file, said } = open();
+  const inRun = logAbout(log, { run: run_ });
+  inRun.notice("Successfully merged project 4: a run=01M00000000000000000000000", { project: 4, attempt });
+  inRun.info("Merge summary: 1 succeeded, 0 failed");
+  expect(readFileSync(file, "utf8").split("\n")).toEqual([
+    `2030-01-01T00:00:00.000Z NOTICE Successfully merged project 4: a run=01M00000000000000000000000 project=4 attempt=${attempt} run=${run_}`,
+    `2030-01-01T00:00:01.000Z INFO   Merge summary: 1 succeeded, 0 failed run=${run_}`,
+    "",
+  ]);
+  // A person at a terminal has no use for them.
+  expect(said.join("")).not.toContain("attempt=");
+  expect([...readEvents(file, () => true)]).toMatchObject([
+    {
+      level: "notice",
+      text: "Successfully merged project 4: a run=01M00000000000000000000000",
+      project: 4,
+      attempt,
+      run: run_,
+    },
+    { level: "info", text: "Merge summary: 1 succeeded, 0 failed", project: null, attempt: null, run: run_ },
+  ]);
+});
+
+test("JSON on request: one object a line, the ids as keys, the phrases as they are", () => {
+  const { log, file } = open({ format: "json" });
+  log.error('Failed to merge project 4: conflict: "a"\n\x1b[2J', { project: 4, attempt, run: run_ });
+  log.info("No projects pending merge");
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
+    {
+      ...{ time: "2030-01-01T00:00:00.000Z", level: "error", project: 4, attempt, run: run_ },
+      text: 'Failed to merge project 4: conflict: "a"\\n\\x1b[2J',
+    },
+    { time: "2030-01-01T00:00:01.000Z", level: "info", text: "No projects pending merge" },
+  ]);
+  expect([...readEvents(file, (line) => line.includes("4:"))]).toMatchObject([{ project: 4, attempt, run: run_ }]);
+});
+
+test("reading: files put aside come first, foreign lines and files are passed over, long lines and a last one without an end are read", () => {
+  const { log, file } = open({ maxBytes: 100 });
+  for (let n = 1; n <= 5; n++) log.info(`event ${n}`);
+  writeFileSync(
+    `${file}.20300101T000000`,
+    `2029-12-31T00:00:00.000Z INFO   ${"x".repeat(3_000_000)}\nnot ours\n{"time":1}\n{\n`,
+  );
+  writeFileSync(`${file}.bak`, "2029-12-31T00:00:00.000Z INFO   no\n");
+  appendFileSync(file, "2030-01-02T00:00:00.000Z INFO   cut short");
+  const texts = logFiles(file).flatMap((path) => [...readEvents(path, () => true)].map(({ text }) => text));
+  expect(texts.map((text) => text.slice(0, 9))).toEqual([
+    ...["xxxxxxxxx", "event 1", "event 2", "event 3", "event 4", "event 5", "cut short"],
+  ]);
+  expect(texts[0]).toHaveLength(3_000_000);
+  expect(logFiles("/dev/null")).toEqual([]); // reading a device or a pipe would wait for ever
+  expect(logFiles("/nonexistent/x.log")).toEqual([]);
 });
 
 test.each([
@@ -136,7 +198,7 @@ const writer = (file: string, body: string, maxBytes: number): string[] => [
   "--input-type=module",
   "--eval",
   `import { openLog } from ${JSON.stringify(pathToFileURL(join(import.meta.dirname, "../../src/host/log.ts")))};
-   const log = openLog({ file: ${JSON.stringify(file)}, maxBytes: ${maxBytes}, level: "debug", quiet: true, verbose: false,
+   const log = openLog({ file: ${JSON.stringify(file)}, maxBytes: ${maxBytes}, level: "debug", format: "text", quiet: true, verbose: false,
      color: false, env: process.env, stderr: process.stderr, now: () => new Date() });
    ${body}`,
 ];
