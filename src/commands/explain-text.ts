@@ -3,7 +3,7 @@ import { advice } from "../core/advice.ts";
 import { ago, exactTime, span, visible } from "../core/describe.ts";
 import { curable } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
-import type { AttemptRecord } from "../queue/attempts.ts";
+import type { PastAttempt } from "../queue/attempts.ts";
 import type { Project } from "../queue/projects.ts";
 import type { View } from "./status-list.ts";
 import { marker, whyOf } from "./status-list.ts";
@@ -18,7 +18,7 @@ export type Explained = {
   readonly project: Project;
   readonly look: Look | null;
   readonly settings: readonly Setting[];
-  readonly attempts: readonly AttemptRecord[];
+  readonly attempts: readonly PastAttempt[];
 };
 
 /** So many lines of what a command said are shown without -v. */
@@ -103,12 +103,13 @@ function nowOf(project: Project, look: Look, view: View): Fact[] {
 }
 
 /** One attempt: when and how it ended, then what it did. */
-function story(attempt: AttemptRecord, view: View): string[] {
+function story(attempt: PastAttempt, view: View): string[] {
   const { paint } = view;
   const { startedAt, finishedAt, outcome, reason, detail, target } = attempt;
-  const took = finishedAt === null ? "not finished" : `took ${span(finishedAt - startedAt)}`;
+  const began = startedAt === null ? "unknown when" : when(startedAt, view);
+  const took = finishedAt === null || startedAt === null ? "not finished" : `took ${span(finishedAt - startedAt)}`;
   const ended = [outcome?.replaceAll("_", " "), reason].filter((word) => word != null).join(": ");
-  const lines = [`  ${when(startedAt, view)}  ${paint("strong", ended)}  ${paint("faint", took)}`];
+  const lines = [`  ${began}  ${paint("strong", ended)}  ${paint("faint", took)}`];
   if (detail !== null) lines.push(...indented(visible(detail), view, 4));
   const steps: Fact[] = [
     ["backup", attempt.backupRef === null ? [] : [shortName(attempt.backupRef)]],

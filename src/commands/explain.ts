@@ -5,7 +5,7 @@ import { exitCode, UserError } from "../core/errors.ts";
 import type { RuleSettings } from "../core/rules.ts";
 import { shortName } from "../core/target.ts";
 import type { Config } from "../host/config.ts";
-import type { AttemptRecord } from "../queue/attempts.ts";
+import type { PastAttempt } from "../queue/attempts.ts";
 import { dbFlag } from "../queue/location.ts";
 import { projectId } from "./argv.ts";
 import { type Explained, explanation, type Setting } from "./explain-text.ts";
@@ -58,7 +58,7 @@ export default command({
             found.candidate,
           )
         : null;
-      const attempts = await readAttempts(queue, id);
+      const attempts = await readAttempts(queue, id, attemptsShown);
       const settings = look === null ? [] : settingsOf(look, config);
       const explained: Explained = { project, look, settings, attempts };
       if (context.json) context.printJson(explainJson(explained));
@@ -66,6 +66,9 @@ export default command({
     });
   },
 });
+
+/** So many attempts are told, the newest. */
+const attemptsShown = 20;
 
 /** Every effective value with who set it, in the words of the file. */
 function settingsOf({ decided }: Look, { push, gate }: Config): Setting[] {
@@ -124,7 +127,7 @@ const explainJson = ({ project, look, settings, attempts }: Explained): object =
   attempts: attempts.map(attemptJson),
 });
 
-const attemptJson = ({ startedAt, finishedAt, target, ...attempt }: AttemptRecord): object => ({
+const attemptJson = ({ startedAt, finishedAt, target, ...attempt }: PastAttempt): object => ({
   ...attempt,
   startedAt: isoTime(startedAt),
   finishedAt: isoTime(finishedAt),

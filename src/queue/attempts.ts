@@ -1,6 +1,7 @@
+import type { Row } from "@libsql/client";
 import * as z from "zod/mini";
 import type { Queue } from "./database.ts";
-import { integer, requiredInteger, requiredText, text } from "./rows.ts";
+import { integer, requiredText, text } from "./rows.ts";
 
 /** What one attempt knows beyond its outcome. Times are unix milliseconds. */
 export type AttemptFacts = {
@@ -25,11 +26,13 @@ const strings = z.array(z.string());
 
 /** The facts of an attempt; undefined when there is none of that id. */
 export async function readAttemptFacts(queue: Queue, attemptId: string): Promise<AttemptFacts | undefined> {
-  const [row] = await queue.read(
-    "SELECT started_at, base, heads_json, conflicts_json, warnings_json, output FROM merge_attempt WHERE attempt_id = ?",
-    [attemptId],
-  );
-  if (row === undefined) return undefined;
+  const [row] = await queue.read(`SELECT ${factColumns} FROM merge_attempt WHERE attempt_id = ?`, [attemptId]);
+  return row === undefined ? undefined : factsOf(row);
+}
+
+const factColumns = "started_at, base, heads_json, conflicts_json, warnings_json, output";
+
+function factsOf(row: Row): AttemptFacts {
   const json = (column: string): unknown => JSON.parse(text(row, column) ?? "[]");
   return {
     startedAt: integer(row, "started_at"),
@@ -41,50 +44,48 @@ export async function readAttemptFacts(queue: Queue, attemptId: string): Promise
   };
 }
 
-/** One attempt as a line of a project's story. Times are unix milliseconds, refs full names. */
-export type AttemptRecord = {
+/** One try at a project, as it was written down. */
+export type PastAttempt = AttemptFacts & {
   readonly attemptId: string;
   readonly runId: string;
-  readonly startedAt: number;
+  readonly name: string;
   readonly finishedAt: number | null;
+  /** null: it did not end, its run was killed or is at work */
   readonly outcome: string | null;
   readonly reason: string | null;
   readonly detail: string | null;
+  readonly repository: string | null;
+  /** full ref name */
   readonly target: string | null;
   readonly strategy: string;
   readonly mergeCommit: string | null;
   readonly backupRef: string | null;
   readonly tag: string | null;
   readonly push: string | null;
-  readonly heads: readonly Head[];
-  readonly conflicts: readonly string[];
-  readonly warnings: readonly string[];
-  readonly output: string | null;
 };
 
-/** Every attempt at a project, oldest first; those of completions before included. */
-export async function readAttempts(queue: Queue, projectId: number): Promise<AttemptRecord[]> {
-  const rows = await queue.read("SELECT * FROM merge_attempt WHERE project_id = ? ORDER BY attempt_id", [projectId]);
-  return rows.map((row) => {
-    const json = (column: string): unknown => JSON.parse(text(row, column) ?? "[]");
-    return {
-      attemptId: requiredText(row, "attempt_id"),
-      runId: requiredText(row, "run_id"),
-      startedAt: requiredInteger(row, "started_at"),
-      finishedAt: integer(row, "finished_at"),
-      outcome: text(row, "outcome"),
-      reason: text(row, "reason"),
-      detail: text(row, "detail"),
-      target: text(row, "target"),
-      strategy: text(row, "strategy") ?? "merge",
-      mergeCommit: text(row, "merge_commit"),
-      backupRef: text(row, "backup_ref"),
-      tag: text(row, "tag"),
-      push: text(row, "push"),
-      heads: z.array(head).parse(json("heads_json")),
-      conflicts: strings.parse(json("conflicts_json")),
-      warnings: strings.parse(json("warnings_json")),
-      output: text(row, "output"),
-    };
-  });
+/** The newest `most` attempts of a project, oldest first. */
+export async function readAttempts(queue: Queue, projectId: number, most: number): Promise<PastAttempt[]> {
+  const rows = await queue.read(
+    `SELECT attempt_id, run_id, name, finished_at, outcome, reason, detail, repository, target, strategy, merge_commit, backup_ref, tag, push,
+       ${factColumns} FROM merge_attempt WHERE project_id = ? ORDER BY attempt_id DESC LIMIT ?`,
+    [projectId, most],
+  );
+  return rows.reverse().map((row) => ({
+    ...factsOf(row),
+    attemptId: requiredText(row, "attempt_id"),
+    runId: requiredText(row, "run_id"),
+    name: requiredText(row, "name"),
+    finishedAt: integer(row, "finished_at"),
+    outcome: text(row, "outcome"),
+    reason: text(row, "reason"),
+    detail: text(row, "detail"),
+    repository: text(row, "repository"),
+    target: text(row, "target"),
+    strategy: text(row, "strategy") ?? "merge",
+    mergeCommit: text(row, "merge_commit"),
+    backupRef: text(row, "backup_ref"),
+    tag: text(row, "tag"),
+    push: text(row, "push"),
+  }));
 }
