@@ -10,6 +10,7 @@ import { dbFlag } from "../queue/location.ts";
 import { projectId } from "./argv.ts";
 import { type Explained, explanation, type Setting } from "./explain-text.ts";
 import { command } from "./frame.ts";
+import { hasLinks, linker } from "./links.ts";
 import { withQueue } from "./open-queue.ts";
 import { painter } from "./paint.ts";
 import { silent } from "./silent.ts";
@@ -36,7 +37,9 @@ export default command({
       const { location, source } = await context.database();
       const options = source === "--db" ? ` ${dbFlag(location)}` : "";
       const now = context.now().getTime();
-      const view = { width: viewWidth(context), paint: painter(context.color), now, options };
+      const link = linker(context.color && hasLinks(context.env, context.columns !== undefined));
+      const batch = config.run.batchSize;
+      const view = { width: viewWidth(context), paint: painter(context.color), link, now, batch, options };
       if (found === null || project === undefined) {
         const wayOut = `orchestrator-merge status${view.options} --all lists all.`;
         throw new UserError(exitCode.project, `no project ${id} in ${visible(queue.location)}.`, wayOut);

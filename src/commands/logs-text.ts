@@ -6,8 +6,10 @@ import type { LogEvent } from "../host/log-read.ts";
 import type { PastAttempt } from "../queue/attempts.ts";
 import type { Project } from "../queue/projects.ts";
 import type { Style } from "./paint.ts";
-import { marker, type View } from "./status-list.ts";
+import { type View as ListView, marker } from "./status-list.ts";
 import { flow, wrap } from "./table.ts";
+
+type View = Pick<ListView, "width" | "paint" | "now">;
 
 /** The story as a person reads it: a block for each attempt, and what the log has beside where it belongs in time. */
 export function storyText(

@@ -1,7 +1,9 @@
-import { ago, exactTime, isoTime, until, visible } from "../core/describe.ts";
+import { ago, isoTime, until, visible } from "../core/describe.ts";
+import { nextStep } from "../core/next-step.ts";
 import type { Counts, Filter, Overview } from "../queue/overview.ts";
 import type { Project } from "../queue/projects.ts";
 import type { Standing } from "../queue/standing.ts";
+import type { Link } from "./links.ts";
 import type { Paint, Style } from "./paint.ts";
 import type { Cell, Column } from "./table.ts";
 import { flow, table } from "./table.ts";
@@ -13,6 +15,9 @@ export type View = {
   readonly paint: Paint;
   /** unix milliseconds */
   readonly now: number;
+  readonly link: Link;
+  /** so many projects land at one run */
+  readonly batch: number;
   /** what the commands that we name need, to mean the same queue: ` --db X`, or nothing */
   readonly options: string;
 };
@@ -39,8 +44,13 @@ const columns: readonly Column[] = [
   { title: "STATE" },
   { title: "PROJECT", least: 24, tight: 14 },
   { title: "WHEN", worth: 1 },
-  { title: "WHY", under: 40 },
+  { title: "NEXT", worth: 2 },
+  { title: "WHY", under: 56 },
+  { title: "TO DO", under: Number.POSITIVE_INFINITY, mark: "→ " },
 ];
+
+/** More than these of one group are counted instead of listed, where a person reads and has not asked for them. */
+export const mostOfAGroup = 20;
 
 /** What belongs together without a blank line between: what needs a person, what comes, what landed, and the rest. */
 const groups: Readonly<Record<Standing, string>> = {
@@ -55,7 +65,7 @@ const groups: Readonly<Record<Standing, string>> = {
 
 /** The list as a person reads it: a table in groups, then what there is beside it. */
 export function listing(overview: Overview, filter: Filter, location: string, view: View): string[] {
-  const { counts, projects, matching } = overview;
+  const { counts, projects } = overview;
   const total = Object.values(counts).reduce((sum, n) => sum + n, 0);
   if (total === 0) {
     return [
@@ -64,26 +74,36 @@ export function listing(overview: Overview, filter: Filter, location: string, vi
     ];
   }
   const rows: (Cell[] | null)[] = [];
-  let previous: string | undefined;
-  for (const project of projects) {
-    const group = groups[project.standing];
-    if (previous !== undefined && previous !== group) rows.push(null);
-    previous = group;
-    rows.push([
+  let inLine = 0;
+  for (const [i, project] of projects.entries()) {
+    const before = projects[i - 1];
+    if (before !== undefined && groups[before.standing] !== groups[project.standing]) rows.push(null);
+    const why =
+      whyOf(project) ?? (project.standing === "merged" ? pushNote(project) : project.again ? "completed again" : "");
+    const toDo =
+      project.standing === "failed" || project.standing === "held"
+        ? nextStep(project.standing, project.reason, project.id)
+        : "";
+    const next = nextOf(project, view, inLine);
+    if (project.standing === "pending" && !backsOff(project, view)) inLine++;
+    const cells = [
       { text: String(project.id) },
       marker(project),
-      { text: visible(project.name) },
-      { text: moment(whenOf(project), view), style: "faint" },
-      { text: noteOf(project, view) },
-    ]);
+      { text: visible(project.name), path: project.projectPath },
+      { text: moment(whenOf(project), view), style: "faint" as const },
+      { text: next, style: "faint" as const },
+    ];
+    // A pipe has no use for the padding that a reason of a thousand letters would put before the last column.
+    if (view.width === null) rows.push([...cells, { text: [why, toDo].filter((part) => part !== "").join(" → ") }]);
+    else rows.push([...cells, { text: why }, { text: toDo }]);
   }
   const waiting = counts.failed + counts.held + counts.pending;
   return [
     ...(rows.length > 0 ? [...table(columns, rows, view), ""] : []),
-    ...(projects.length < matching ? [`${projects.length} of ${matching.toLocaleString("en-US")} shown.`] : []),
+    ...more(overview, filter, view),
     ...(filter === "default" && waiting === 0 ? ["Nothing waits, is held or failed."] : []),
     ...(filter !== "default" && rows.length === 0 ? ["No such project."] : []),
-    ...flow(summary(counts, view.paint), " · ", view.width),
+    ...flow([...summary(counts, view.paint), ...lastRun(overview, view)], " · ", view.width),
     ...hint(projects, view),
   ];
 }
@@ -105,11 +125,31 @@ function summary(counts: Counts, paint: Paint): string[] {
     .map(([standing, style, word]) => paint(style, `${counts[standing].toLocaleString("en-US")} ${word}`));
 }
 
+/** What of a long list is not shown, and how to see it. */
+function more({ projects, matching, counts }: Overview, filter: Filter, { options, width, paint }: View): string[] {
+  const hidden = matching - projects.length;
+  if (hidden <= 0) return [];
+  const flags = { failed: "--merge-failed", held: "--held", pending: "--pending-merge" } as const;
+  const shown = (standing: Standing): number => projects.filter((project) => project.standing === standing).length;
+  const cut = (["failed", "held", "pending"] as const).filter((standing) => shown(standing) < counts[standing]);
+  const whole = filter === "default" ? cut.map((standing) => flags[standing]).join(" ") : "";
+  const how = whole === "" ? [] : [`see them: orchestrator-merge status${options} ${whole}`];
+  const said = `${projects.length} of ${matching.toLocaleString("en-US")} shown, ${hidden.toLocaleString("en-US")} more`;
+  return flow([said, ...how], "; ", width).map((line) => paint("strong", line));
+}
+
+/** `last run 3 min ago`, or that one is at work; for a timer that died without a word. */
+function lastRun({ lastRunAt, runningSince }: Overview, view: View): string[] {
+  const at = (time: number): string => moment(time, view);
+  if (runningSince !== null) return [view.paint("strong", `a run began ${at(runningSince)}`)];
+  return lastRunAt === null ? [] : [view.paint("faint", `last run ${at(lastRunAt)}`)];
+}
+
 /** One line on how to learn more about the first that needs it; where it breaks, the command begins a line. */
 function hint(projects: readonly Project[], view: View): string[] {
   const first = projects.find(({ standing }) => standing === "failed" || standing === "held");
   if (first === undefined || view.width === null) return [];
-  const parts = ["What to do about one:", `orchestrator-merge status${view.options} --id ${first.id}`];
+  const parts = ["More about one:", `orchestrator-merge status${view.options} --id ${first.id}`];
   return flow(parts, " ", view.width).map((line) => view.paint("faint", line));
 }
 
@@ -127,19 +167,18 @@ function moment(at: number | null, view: View): string {
   return view.width === null ? (isoTime(at)?.replace(/\.\d+Z$/, "Z") ?? "") : ago(at, view.now);
 }
 
-function noteOf(project: Project, view: View): string {
-  const why = whyOf(project);
-  switch (project.standing) {
-    case "merged":
-      return pushNote(project, view);
-    case "pending":
-      return joined(nextTry(project.nextAttemptAt, view), why ?? (project.again ? "completed again" : ""));
-    default:
-      return joined(
-        project.nextAttemptAt !== null && project.nextAttemptAt > view.now ? nextTry(project.nextAttemptAt, view) : "",
-        why ?? "",
-      );
+const backsOff = ({ nextAttemptAt }: Project, { now }: View): boolean => nextAttemptAt !== null && nextAttemptAt > now;
+
+/** When it is tried again, by itself: `next run`, `in 2 runs`, `in 4 min`. `before`: so many wait their turn before it. */
+function nextOf(project: Project, view: View, before: number): string {
+  const { standing, attempt, nextAttemptAt } = project;
+  if (standing === "merged") {
+    return attempt?.push === "pending" || attempt?.push === "refused" ? nextTry(attempt.pushNextAt, view) : "";
   }
+  if (backsOff(project, view)) return nextTry(nextAttemptAt, view);
+  if (standing !== "pending") return standing === "held" ? "next run" : "";
+  const runs = Math.floor(before / view.batch) + 1;
+  return runs === 1 ? "next run" : `in ${runs} runs`;
 }
 
 /** `conflict: src/app.ts`, on one line; null when nothing is known. */
@@ -150,12 +189,8 @@ export function whyOf({ reason, detail }: Project): string | null {
 
 const oneLine = (text: string): string => visible(text.replace(/\s*[\r\n]+\s*/g, " ").trim());
 
-/** `first: second`, or the one that there is. What is long comes second, since the end is what gets cut. */
-const joined = (first: string, second: string): string => [first, second].filter((part) => part !== "").join(": ");
-
 /** Why what is merged is not on the remote; empty when it is, or when nobody knows. */
-export function pushNote(project: Project, view: View): string {
-  const { attempt } = project;
+export function pushNote({ attempt }: Project): string {
   switch (attempt?.push) {
     case "none":
       return "not pushed: no remote";
@@ -163,18 +198,16 @@ export function pushNote(project: Project, view: View): string {
       return "not pushed: pushing is off";
     case "pending":
     case "withheld":
-    case "refused": {
-      const next = nextTry(attempt.pushNextAt, view);
-      return joined(`push ${attempt.push}${next === "" ? "" : `, ${next}`}`, oneLine(attempt.pushDetail ?? ""));
-    }
+    case "refused":
+      return [`push ${attempt.push}`, oneLine(attempt.pushDetail ?? "")].filter((part) => part !== "").join(": ");
     default:
       return "";
   }
 }
 
-function nextTry(at: number | null, view: View): string {
+/** `in 4 min`, `next run`; empty when it is not known. */
+export function nextTry(at: number | null, view: View): string {
   if (at === null) return "";
-  return at <= view.now
-    ? "due at the next run"
-    : `next try ${view.width === null ? `at ${exactTime(at)}` : until(at, view.now)}`;
+  if (at <= view.now) return "next run";
+  return view.width === null ? (isoTime(at) ?? "").replace(/\.\d+Z$/, "Z") : until(at, view.now);
 }

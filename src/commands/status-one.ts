@@ -4,7 +4,7 @@ import { shortName } from "../core/target.ts";
 import type { AttemptFacts } from "../queue/attempts.ts";
 import type { Project } from "../queue/projects.ts";
 import type { View } from "./status-list.ts";
-import { marker, pushNote, whyOf } from "./status-list.ts";
+import { marker, nextTry, pushNote, whyOf } from "./status-list.ts";
 import { wrap } from "./table.ts";
 
 /** One project in full, as `systemctl status` does it: who, why, what to do, then the facts. Nothing is cut. */
@@ -34,7 +34,7 @@ export function story(project: Project, facts: AttemptFacts | undefined, view: V
 
 const shortened = (ref: string | null | undefined): string | null => (ref ? shortName(ref) : null);
 
-export type Fact = readonly [label: string, values: readonly string[]];
+export type Fact = readonly [label: string, values: readonly string[], path?: string | null];
 
 function factsOf(project: Project, facts: AttemptFacts | undefined, view: View): Fact[] {
   const { attempt, standing, completedAt, mergedAt, since, nextAttemptAt } = project;
@@ -48,7 +48,13 @@ function factsOf(project: Project, facts: AttemptFacts | undefined, view: View):
     ["Merged", time(mergedAt)],
     [standing === "failed" ? "Failed" : "Since", standing === "merged" ? [] : time(since)],
     ["Next try", nextAttemptAt === null ? [] : nextAttemptAt <= view.now ? ["at the next run"] : time(nextAttemptAt)],
-    ["Push", attempt?.push === "pushed" ? ["pushed"] : known(pushNote(project, view).replace(/^push /, "") || null)],
+    ["Push", attempt?.push === "pushed" ? ["pushed"] : known(pushNote(project).replace(/^push /, "") || null)],
+    [
+      "Next push",
+      attempt?.push === "pending" || attempt?.push === "refused"
+        ? known(nextTry(attempt.pushNextAt, view) || null)
+        : [],
+    ],
     ["Target", known(shortened(attempt?.target))],
     ["Merge commit", known(attempt?.mergeCommit)],
     ["Before it", known(facts?.base)],
@@ -60,8 +66,12 @@ function factsOf(project: Project, facts: AttemptFacts | undefined, view: View):
     ["Attempts", project.attempts === 0 ? [] : [attemptsLine(project, facts, view)]],
     ["Priority", project.priority === null ? [] : [String(project.priority)]],
     ["Tags", project.tags.length === 0 ? [] : [project.tags.map(visible).join(", ")]],
-    ["Spec", known(project.specPath)],
-    ["Project", project.projectPath === null ? ["not named: the directory of the spec"] : known(project.projectPath)],
+    ["Spec", known(project.specPath), project.specPath],
+    [
+      "Project",
+      project.projectPath === null ? ["not named: the directory of the spec"] : known(project.projectPath),
+      project.projectPath,
+    ],
     [
       "Row says",
       [`status ${visible(project.status ?? "NULL")}, merged_status ${visible(project.mergedStatus ?? "NULL")}`],
@@ -90,13 +100,15 @@ function moment(at: number, view: View): string {
 }
 
 /** Labels in a column of their own, long values wrapped beside them; without room for that, below them. */
-export function labelled(facts: readonly Fact[], { width, paint }: View): string[] {
+export function labelled(facts: readonly Fact[], { width, paint, link }: View): string[] {
   const shown = facts.filter(([, values]) => values.length > 0);
   if (shown.length === 0) return [];
   const left = Math.max(...shown.map(([label]) => label.length)) + 4;
   const stacked = width !== null && width - left < 30;
-  return shown.flatMap(([label, values]) => {
-    const lines = values.flatMap((value) => wrap(value, width === null ? null : stacked ? width - 4 : width - left));
+  return shown.flatMap(([label, values, path = null]) => {
+    const lines = values
+      .flatMap((value) => wrap(value, width === null ? null : stacked ? width - 4 : width - left))
+      .map((line) => link(line, path));
     if (stacked) return [paint("faint", `  ${label}`), ...lines.map((line) => `    ${line}`)];
     return lines.map((line, i) => (i === 0 ? paint("faint", `  ${label}`.padEnd(left)) : " ".repeat(left)) + line);
   });

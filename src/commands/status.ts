@@ -1,3 +1,4 @@
+import { advice } from "../core/advice.ts";
 import { exactTime, isoTime, visible } from "../core/describe.ts";
 import { exitCode, UserError } from "../core/errors.ts";
 import { shortName } from "../core/target.ts";
@@ -11,9 +12,10 @@ import type { Project } from "../queue/projects.ts";
 import type { Standing } from "../queue/standing.ts";
 import { count, flag, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
+import { hasLinks, linker } from "./links.ts";
 import { withQueue } from "./open-queue.ts";
 import { painter } from "./paint.ts";
-import { listing } from "./status-list.ts";
+import { listing, mostOfAGroup } from "./status-list.ts";
 import { story } from "./status-one.ts";
 import { viewWidth } from "./width.ts";
 
@@ -54,12 +56,18 @@ export default command({
     const { location, source } = await context.database();
     const options = source === "--db" ? ` ${dbFlag(location)}` : "";
     const paint = painter(context.color);
+    // Who wants no colour wants no other sequences either.
+    const link = linker(context.color && hasLinks(context.env, context.columns !== undefined));
+    const batch = (await context.config()).run.batchSize;
 
     await withQueue(context, "read", async (queue) => {
+      // Who reads on a terminal and has named nothing gets what fits a glance; a script gets all.
+      const each = filter === "default" && args.limit === undefined && !json && viewWidth(context) !== null;
+      const limits = { all: args.limit ?? null, each: each ? mostOfAGroup : null };
       const look = (): Promise<Seen> =>
-        args.id === undefined ? readOverview(queue, filter, args.limit ?? null) : lookAtOne(queue, args.id, options);
+        args.id === undefined ? readOverview(queue, filter, limits) : lookAtOne(queue, args.id, options);
       const lines = (seen: Seen, width: number | null): string[] => {
-        const view = { width, paint, now: context.now().getTime(), options };
+        const view = { width, paint, link, now: context.now().getTime(), batch, options };
         if ("project" in seen) return story(seen.project, seen.facts, view, context.verbose);
         return listing(seen, filter, queue.location, view);
       };
@@ -103,6 +111,7 @@ const statusJson = (database: string, seen: Seen): object => ({
   database,
   projects: ("project" in seen ? [seen.project] : seen.projects).map(projectJson),
   counts: countsJson(seen.counts),
+  ...("project" in seen ? {} : { lastRunAt: isoTime(seen.lastRunAt), runningSince: isoTime(seen.runningSince) }),
 });
 
 /** CONTRACT 6. What is held is still `pending_merge` to everybody else, and has a reason. */
@@ -126,6 +135,11 @@ const projectJson = (project: Project): object => ({
   tag: project.attempt?.tag ?? null,
   attempts: project.attempts,
   nextAttemptAt: isoTime(project.nextAttemptAt),
+  since: isoTime(project.since),
+  nextStep:
+    project.standing === "failed" || project.standing === "held"
+      ? advice(project.standing, project.reason, project.id, "")
+      : null,
 });
 
 const countsJson = (counts: Counts): object => ({

@@ -1,8 +1,13 @@
 import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
+import { type Link, noLink } from "./links.ts";
 import type { Paint, Style } from "./paint.ts";
 
-export type Cell = { readonly text: string; readonly style?: Style };
+export type Cell = {
+  readonly text: string;
+  readonly style?: Style /** what it leads to */;
+  readonly path?: string | null;
+};
 export type Column = {
   readonly title: string;
   readonly align?: "right";
@@ -12,8 +17,10 @@ export type Column = {
   readonly tight?: number;
   /** when room is short, the column with the lowest worth goes first; without it the column always stays */
   readonly worth?: number;
-  /** moves to lines of its own under the row when it cannot have this many columns, or all it needs */
+  /** moves, with all that may, to lines of its own under the row when one cannot have this many columns, or all it needs */
   readonly under?: number;
+  /** before the text when it stands under the row */
+  readonly mark?: string;
 };
 /** Emoji that terminals draw one column wide unless a variation selector asks for the picture. */
 const textEmoji = /^(?=\p{Emoji})[^\p{Emoji_Presentation}\u3030\u303d\u3297\u3299\u{1f202}\u{1f237}]$/u;
@@ -25,6 +32,18 @@ const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
  */
 export function columnsOf(text: string): number {
   if (/^[ -~]*$/.test(text)) return text.length;
+  const known = measured.get(text);
+  if (known !== undefined) return known;
+  const columns = measure(text);
+  // The markers of a long list are the same few texts again and again, and 50 µs each.
+  if (measured.size > 1000) measured.clear();
+  measured.set(text, columns);
+  return columns;
+}
+
+const measured = new Map<string, number>();
+
+function measure(text: string): number {
   let columns = 0;
   const bare = text.includes("\x1b") ? stripVTControlCharacters(text) : text;
   for (const { segment } of graphemes.segment(bare)) columns += textEmoji.test(segment) ? 1 : stringWidth(segment);
@@ -71,19 +90,19 @@ export function flow(parts: readonly string[], separator: string, columns: numbe
 
 const gap = 2;
 
-type Layout = { shown: number[]; widths: number[]; under: number | null };
+type Layout = { shown: number[]; widths: number[]; under: number[] };
 
 /**
  * Rows as aligned lines without trailing blanks. `width` null: as wide as it gets (a pipe), nothing is cut. Narrow: cells are cut
- * down to `least`, the `under` column moves below its row, then columns go in order of worth. A column with nothing in it is
+ * down to `least`, the `under` columns move below their row, then columns go in order of worth. A column with nothing in it is
  * left out. A null row is a blank line.
  */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly Cell[] | null)[],
-  options: { width: number | null; paint: Paint },
+  options: { width: number | null; paint: Paint; link?: Link },
 ): string[] {
-  const { width, paint } = options;
+  const { width, paint, link = noLink } = options;
   const natural = columns.map((column, i) => {
     let widest = 0;
     for (const row of rows) widest = Math.max(widest, columnsOf(row?.[i]?.text ?? ""));
@@ -99,7 +118,9 @@ export function table(
       const cut = shorten(cell.text, room);
       const rest = room - columnsOf(cut);
       if (cut !== "") {
-        text += " ".repeat(blanks + (columns[i]?.align === "right" ? rest : 0)) + paint(cell.style ?? "plain", cut);
+        text +=
+          " ".repeat(blanks + (columns[i]?.align === "right" ? rest : 0)) +
+          link(paint(cell.style ?? "plain", cut), cell.path ?? null);
         blanks = 0;
       }
       blanks += gap + (cut === "" ? room : columns[i]?.align === "right" ? 0 : rest);
@@ -114,13 +135,15 @@ export function table(
       continue;
     }
     lines.push(line(row));
-    const below = under === null ? undefined : row[under];
-    if (below === undefined || below.text === "") continue;
-    // Two lines tell nearly every reason whole; the longest ones are for the view of one project.
-    const room = Math.max(1, (width ?? Infinity) - indent);
-    const [first = "", ...rest] = wrap(below.text, room);
-    for (const part of rest.length === 0 ? [first] : [first, rest.join(" ")]) {
-      lines.push(" ".repeat(indent) + paint(below.style ?? "plain", shorten(part, room)));
+    for (const i of under) {
+      const below = row[i];
+      if (below === undefined || below.text === "") continue;
+      // Two lines tell nearly every reason whole; the longest ones are for the view of one project.
+      const room = Math.max(1, (width ?? Infinity) - indent);
+      const [first = "", ...rest] = wrap((columns[i]?.mark ?? "") + below.text, room);
+      for (const part of rest.length === 0 ? [first] : [first, rest.join(" ")]) {
+        lines.push(" ".repeat(indent) + paint(below.style ?? "plain", shorten(part, room)));
+      }
     }
   }
   return lines;
@@ -130,7 +153,7 @@ export function table(
 function layout(columns: readonly Column[], natural: readonly number[], width: number | null): Layout {
   let shown = columns.map((_, i) => i).filter((i) => (natural[i] ?? 0) > 0);
   const widths = [...natural];
-  let under: number | null = null;
+  let under: number[] = [];
   if (width === null) return { shown, widths, under };
   const total = (): number => shown.reduce((sum, i) => sum + (widths[i] ?? 0), 0) + gap * (shown.length - 1);
   for (;;) {
@@ -140,19 +163,18 @@ function layout(columns: readonly Column[], natural: readonly number[], width: n
     yielding.push(...shown.filter((i) => columns[i]?.under !== undefined));
     for (const i of yielding) {
       const column = columns[i];
-      const tight = under === null ? undefined : column?.tight;
+      const tight = under.length === 0 ? undefined : column?.tight;
       const least = Math.min(natural[i] ?? 0, column?.under ?? tight ?? column?.least ?? 0);
       widths[i] = Math.max(least, (widths[i] ?? 0) - Math.max(0, total() - width));
     }
     if (total() <= width) return { shown, widths, under };
-    const below = shown.find((i) => columns[i]?.under !== undefined);
+    const below = shown.filter((i) => columns[i]?.under !== undefined);
     const worthless = shown
       .filter((i) => columns[i]?.worth !== undefined)
       .sort((a, b) => (columns[a]?.worth ?? 0) - (columns[b]?.worth ?? 0))[0];
-    if (below !== undefined) under = below;
+    if (below.length > 0) under = below;
     else if (worthless === undefined) break;
-    const gone = below ?? worthless;
-    shown = shown.filter((i) => i !== gone);
+    shown = shown.filter((i) => (below.length > 0 ? !below.includes(i) : i !== worthless));
   }
   // Nothing left to drop: cut what is widest, so that a line never wraps.
   for (const i of [...shown].sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0))) {

@@ -1,4 +1,5 @@
 import type { Row, Value } from "@libsql/client";
+import { trouble } from "./trouble.ts";
 
 /**
  * Typed access to a row by column name. SQLite columns hold whatever was written, and live queues hold numbers as text
@@ -33,11 +34,25 @@ export function requiredText(row: Row, column: string): string {
   return found;
 }
 
-/** For columns that are never NULL in our own tables; throws a plain Error (a bug) when it is. */
+/**
+ * For columns that are never NULL in our own tables, and for the id of a queue row; throws a plain Error (a bug) when it is, and
+ * UserError(3) for a number that JavaScript cannot tell from its neighbours.
+ */
 export function requiredInteger(row: Row, column: string): number {
   const found = integer(row, column);
-  if (found === null) throw new Error(`column ${column} has no whole number`);
-  return found;
+  if (found !== null) return found;
+  const stored = value(row, column);
+  if (typeof stored === "bigint") return safeId(stored);
+  throw new Error(`column ${column} has no whole number`);
+}
+
+/** The id of a queue row as a number; throws UserError(3) beyond 2^53, where it would name several rows. */
+export function safeId(id: number | bigint): number {
+  if (Number.isSafeInteger(Number(id))) return Number(id);
+  throw trouble(
+    `the queue has a project with the number ${id}, which is beyond ${Number.MAX_SAFE_INTEGER}: it cannot be told from its neighbours.`,
+    "Give that row a smaller id; in sqlite3: UPDATE project_queue SET id = (SELECT max(id) + 1 FROM project_queue WHERE id < 9e15) WHERE id > 9e15;",
+  );
 }
 
 /**

@@ -6,7 +6,7 @@ import { columnsOf } from "../../src/commands/table.ts";
 import { cli, program, run } from "../helpers/cli.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
 import { attempt, insert, remember } from "../helpers/memory.ts";
-import { type QueueRow, queueDb, sql } from "../helpers/queueDb.ts";
+import { now, type QueueRow, queueDb, sql } from "../helpers/queueDb.ts";
 
 /** Long ago, so that what a person reads does not depend on today: beyond 60 days it is the day itself. */
 const then = Date.UTC(2023, 4, 4, 10) / 1000;
@@ -101,15 +101,15 @@ describe("for a person", () => {
   test("in a pipe: nothing cut, times exact, one line a project", async () => {
     expect(await status(await variety(), [])).toBe(
       [
-        "ID  STATE              PROJECT         WHEN                  WHY",
-        " 1  ❌[MERGE FAILED]   web_server      2023-05-04T10:01:40Z  conflict: src/app.ts",
-        " 2  ⏸[HELD]            checkout        2023-05-04T10:00:00Z  dirty_source: developer: notes.txt, src/cart.ts",
+        "ID  STATE              PROJECT         WHEN                  NEXT      WHY",
+        " 1  ❌[MERGE FAILED]   web_server      2023-05-04T10:01:40Z            conflict: src/app.ts → merge the target into its branch, commit",
+        " 2  ⏸[HELD]            checkout        2023-05-04T10:00:00Z  next run  dirty_source: developer: notes.txt, src/cart.ts → commit, ignore or remove them there",
         "",
-        " 3  ⏳[PENDING MERGE]  支払いサービス  2023-05-04T10:00:02Z",
-        " 4  ⏳[PENDING MERGE]  slow            2023-05-04T10:00:03Z  due at the next run: timeout: origin",
+        " 3  ⏳[PENDING MERGE]  支払いサービス  2023-05-04T10:00:02Z  next run",
+        " 4  ⏳[PENDING MERGE]  slow            2023-05-04T10:00:03Z  next run  timeout: origin",
         "",
         " 7  🔀[MERGED]         original        2023-05-04T10:07:00Z",
-        " 6  🔀[MERGED]         api             2023-05-04T10:06:00Z  push pending: no route to host",
+        " 6  🔀[MERGED]         api             2023-05-04T10:06:00Z            push pending: no route to host",
         " 5  🔀[MERGED]         docs            2023-05-04T10:05:00Z",
         "",
         "1 failed · 1 held · 2 pending · 3 merged · 1 rolled back · 1 skipped · 1 not completed",
@@ -118,19 +118,22 @@ describe("for a person", () => {
     );
   });
 
-  test("80 columns: the reason goes below its project, nothing is lost", async () => {
+  test("80 columns: the reason and what to do go below their project, nothing is lost", async () => {
     const path = await variety();
+    await insert(path, "merge_meta", { key: "last_tick", value: String(then * 1000) });
     expect(await status(path, [], 80)).toBe(
       [
-        "ID  STATE              PROJECT         WHEN",
+        "ID  STATE              PROJECT         WHEN        NEXT",
         " 1  ❌[MERGE FAILED]   web_server      2023-05-04",
         "    conflict: src/app.ts",
-        " 2  ⏸[HELD]            checkout        2023-05-04",
+        "    → merge the target into its branch, commit",
+        " 2  ⏸[HELD]            checkout        2023-05-04  next run",
         "    dirty_source: developer: notes.txt, src/cart.ts",
+        "    → commit, ignore or remove them there",
         "",
-        " 3  ⏳[PENDING MERGE]  支払いサービス  2023-05-04",
-        " 4  ⏳[PENDING MERGE]  slow            2023-05-04",
-        "    due at the next run: timeout: origin",
+        " 3  ⏳[PENDING MERGE]  支払いサービス  2023-05-04  next run",
+        " 4  ⏳[PENDING MERGE]  slow            2023-05-04  next run",
+        "    timeout: origin",
         "",
         " 7  🔀[MERGED]         original        2023-05-04",
         " 6  🔀[MERGED]         api             2023-05-04",
@@ -138,11 +141,36 @@ describe("for a person", () => {
         " 5  🔀[MERGED]         docs            2023-05-04",
         "",
         "1 failed · 1 held · 2 pending · 3 merged · 1 rolled back · 1 skipped",
-        "1 not completed",
-        "What to do about one: orchestrator-merge status --id 1",
+        "1 not completed · last run 2023-05-04",
+        "More about one: orchestrator-merge status --id 1",
         "",
       ].join("\n"),
     );
+  });
+
+  test("10,000 that wait: 20 of them, when each has its turn, and how many more", async () => {
+    const path = await queueDb(temporaryDirectory());
+    await sql(
+      path,
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+       INSERT INTO project_queue (spec_path, status, completed_at) SELECT '/specs/p' || i || '.md', 'completed', 10000 - i FROM n`,
+    );
+    const lines = (await status(path, [], 100)).split("\n");
+    expect(lines.slice(1, 21).map((line) => line.trim().split(/ {2,}/))).toEqual(
+      Array.from({ length: 20 }, (_, i) => [
+        ...[String(10_000 - i), "⏳[PENDING MERGE]", `p${10_000 - i}`, "1970-01-01"],
+        i < 5 ? "next run" : `in ${Math.floor(i / 5) + 1} runs`,
+      ]),
+    );
+    expect(lines.slice(21)).toEqual([
+      "",
+      "20 of 10,000 shown, 9,980 more; see them: orchestrator-merge status --pending-merge",
+      "10,000 pending",
+      "",
+    ]);
+    // Who names them, or reads by program, gets all of them.
+    expect((await status(path, ["--pending-merge"], 100)).split("\n").length).toBeGreaterThan(10_000);
+    expect(await json(path, [])).toMatchObject({ projects: { length: 10_000 } });
   });
 
   test.each([40, 80, 120])("%d columns: no line is wider, whatever the names and reasons are", async (columns) => {
@@ -235,6 +263,8 @@ describe("JSON", () => {
       schema: 1,
       database: path,
       counts: { pendingMerge: 2, held: 1, merged: 3, mergeFailed: 1, rolledBack: 1, skipped: 1, notCompleted: 1 },
+      lastRunAt: null,
+      runningSince: null,
     });
     const none = {
       reason: null,
@@ -253,12 +283,15 @@ describe("JSON", () => {
       mergedAt: null,
       priority: 0,
       tags: [],
+      since: null,
+      nextStep: null,
     };
     expect(projects).toEqual([
       {
         ...{ ...waits, id: 1, name: "web_server", specPath: "/specs/web_server.md", projectPath: "/home/user/web" },
         ...{ mergedStatus: "merge_failed", completedAt: "2023-05-04T10:00:00.000Z", priority: 3, tags: ["critical"] },
         ...{ reason: "conflict", detail: "src/app.ts", target: "main", attempts: 1, nextAttemptAt: null },
+        ...{ since: "2023-05-04T10:01:40.000Z", nextStep: expect.stringContaining("orchestrator-merge retry 1") },
       },
       {
         ...{
@@ -269,6 +302,7 @@ describe("JSON", () => {
           completedAt: "2023-05-04T10:00:01.000Z",
         },
         ...{ reason: "dirty_source", detail: "developer: notes.txt, src/cart.ts", attempts: 0, nextAttemptAt: null },
+        ...{ since: "2023-05-04T10:00:00.000Z", nextStep: expect.stringContaining("Commit, ignore or remove") },
       },
       {
         ...{
@@ -283,6 +317,7 @@ describe("JSON", () => {
       {
         ...{ ...waits, id: 4, name: "slow", specPath: "/specs/slow.md", completedAt: "2023-05-04T10:00:03.000Z" },
         ...{ reason: "timeout", detail: "origin", attempts: 0, nextAttemptAt: "2023-05-04T10:16:39.000Z" },
+        since: "2023-05-04T10:00:00.000Z",
       },
       {
         ...{
@@ -307,6 +342,7 @@ describe("JSON", () => {
           mergeCommit: String(id).repeat(40),
           attempts: 1,
           nextAttemptAt: null,
+          since: new Date(now).toISOString(),
         },
         ...{
           backupRef: `refs/heads/backup-before-merge-20230504-100000-p${id}`,

@@ -20,11 +20,15 @@ async function makeQueue(
   return { path, open };
 }
 
+const every = { all: null, each: null };
+
 const setStatus = (path: string, id: number, mergedStatus: string | null, mergedAt: number | null = null) =>
   sql(path, "UPDATE project_queue SET merged_status = ?, merged_at = ? WHERE id = ?", [mergedStatus, mergedAt, id]);
 
 const list = async (queue: Queue, filter: Filter, limit: number | null = null): Promise<string[]> =>
-  (await readOverview(queue, filter, limit)).projects.map(({ id, standing }) => `${id} ${standing}`);
+  (await readOverview(queue, filter, { all: limit, each: null })).projects.map(
+    ({ id, standing }) => `${id} ${standing}`,
+  );
 
 describe("what is listed, and in which order", () => {
   test("the default: failed and held, what waits in landing order, the last five merged", async () => {
@@ -45,7 +49,7 @@ describe("what is listed, and in which order", () => {
       ...["5 failed", "4 held", "3 pending", "2 pending", "1 pending"],
       ...["14 merged", "16 merged", "15 merged", "13 merged", "12 merged"],
     ]);
-    expect(await readOverview(queue, "default", null)).toMatchObject({
+    expect(await readOverview(queue, "default", every)).toMatchObject({
       counts: { pending: 3, held: 1, failed: 1, merged: 6, rolled_back: 0, skipped: 0, not_completed: 1 },
       matching: 10,
     });
@@ -71,7 +75,7 @@ describe("what is listed, and in which order", () => {
     ]);
     expect(await list(queue, "all", 3)).toEqual(["3 failed", "2 held", "1 pending"]);
     expect(await list(queue, "all", 5)).toHaveLength(5);
-    expect((await readOverview(queue, "all", 5)).matching).toBe(7);
+    expect((await readOverview(queue, "all", { all: 5, each: null })).matching).toBe(7);
   });
 
   test("a limit reaches into the merged ones, and past five without the default", async () => {
@@ -125,7 +129,7 @@ describe("the row and our memory of it", () => {
     await setStatus(path, 1, "merge_failed");
     await sql(path, "UPDATE project_queue SET error_message = 'Merge failed: conflict: old' WHERE id = 1");
     await remember(path, 2, "held", old);
-    const { projects, counts } = await readOverview(await open(), "default", null);
+    const { projects, counts } = await readOverview(await open(), "default", every);
     expect(counts).toMatchObject({ pending: 2, held: 0, failed: 0 });
     for (const project of projects)
       expect(project).toMatchObject({ standing: "pending", reason: null, detail: null, nextAttemptAt: null });
@@ -141,7 +145,7 @@ describe("the row and our memory of it", () => {
     await setStatus(path, 3, "on_ice");
     await setStatus(path, 4, "merge_failed"); // failed by the original's tools
     await sql(path, "UPDATE project_queue SET error_message = 'Unknown error' WHERE id = 4");
-    const { projects, counts } = await readOverview(await open(), "all", null);
+    const { projects, counts } = await readOverview(await open(), "all", every);
     expect(projects).toMatchObject([
       { id: 4, standing: "failed", reason: null, detail: "Unknown error" },
       { id: 1, standing: "pending", reason: null },
@@ -159,7 +163,7 @@ describe("the row and our memory of it", () => {
     ]);
     await remember(path, 2, "held", { recorded_status: "pending_merge", reason: "dirty_source" });
     await setStatus(path, 2, null);
-    const { projects } = await readOverview(await open(), "default", null);
+    const { projects } = await readOverview(await open(), "default", every);
     expect(projects).toMatchObject([
       { id: 1, reason: "no_worktree", detail: "nothing\nfound" },
       { id: 2, standing: "held", reason: "dirty_source", mergedStatus: null },
@@ -194,7 +198,7 @@ describe("the row and our memory of it", () => {
     async (variant) => {
       const { open } = await makeQueue([{ id: 1, ...(variant === "minimal" ? { spec_path: null } : {}) }], variant);
       const queue = await open();
-      expect((await readOverview(queue, "default", null)).projects).toMatchObject([
+      expect((await readOverview(queue, "default", every)).projects).toMatchObject([
         { id: 1, standing: "pending", projectPath: null },
       ]);
       expect((await readStatistics(queue, 0, now)).distribution).toMatchObject({ pendingMerge: 1 });
@@ -230,12 +234,13 @@ test("100,000 rows: no table is scanned, counts read an index alone, and few row
       return read;
     },
   };
-  const { counts, projects } = await readOverview(watched, "default", null);
+  const { counts, projects } = await readOverview(watched, "default", every);
   expect(counts).toMatchObject({ merged: 99_968, held: 20, pending: 0, failed: 12 });
   expect(projects).toHaveLength(37);
   await readStatistics(watched, now - 1, now);
   const scans = plans.filter((plan) => /^SCAN (?!CONSTANT|total|landed)/.test(plan));
   expect(scans.sort()).toEqual([
+    "SCAN merge_lease", // a row a repository
     "SCAN q USING COVERING INDEX idx_status_merged",
     "SCAN q USING COVERING INDEX merge_recent",
     "SCAN q USING INDEX merge_candidates", // partial: only what waits is in it
