@@ -20,6 +20,8 @@ export type Statistics = {
   readonly reasons: readonly { readonly reason: string; readonly failed: number }[];
   /** every day from that of `since` to today, oldest first; with years of nothing at the beginning, without those */
   readonly perDay: readonly { readonly day: string; readonly merged: number; readonly failed: number }[];
+  /** the same by the hour of a period of at most three days, `2026-05-04T10:00Z`; none for a longer one */
+  readonly perHour: readonly { readonly hour: string; readonly merged: number; readonly failed: number }[];
 };
 
 export type Distribution = Record<
@@ -28,12 +30,13 @@ export type Distribution = Record<
 >;
 
 const dayMs = 86_400_000;
+const hourMs = 3_600_000;
 /** More days than these are listed only from the first on which something happened. */
 const longestEmpty = 366;
 
 /** Counts since `since`; both in unix milliseconds. */
 export async function readStatistics(queue: Queue, since: number, now: number): Promise<Statistics> {
-  const days = await readDays(queue, since);
+  const days = await readTimes(queue, since, dayMs);
   const merged = days.reduce((sum, day) => sum + day.merged, 0);
   const failed = days.reduce((sum, day) => sum + day.failed, 0);
   return {
@@ -46,6 +49,7 @@ export async function readStatistics(queue: Queue, since: number, now: number): 
     timeToLand: await readTimeToLand(queue, since),
     reasons: await readReasons(queue, since),
     perDay: everyDay(days, Math.floor(since / dayMs), Math.floor(now / dayMs)),
+    perHour: now - since <= 3 * dayMs ? await readHours(queue, since, now) : [],
   };
 }
 
@@ -80,12 +84,21 @@ async function countMergedSince(queue: Queue, since: number): Promise<number> {
   }, 0);
 }
 
-/** Days since 1970 on which something ended. */
+/** Days or hours since 1970 on which something ended. */
 type Busy = { readonly day: number; readonly merged: number; readonly failed: number };
 
-async function readDays(queue: Queue, since: number): Promise<Busy[]> {
+async function readHours(queue: Queue, since: number, now: number): Promise<Statistics["perHour"]> {
+  const known = new Map((await readTimes(queue, since, hourMs)).map((hour) => [hour.day, hour]));
+  const first = Math.floor(since / hourMs);
+  return Array.from({ length: Math.floor(now / hourMs) - first + 1 }, (_, i) => {
+    const { merged, failed } = known.get(first + i) ?? { merged: 0, failed: 0 };
+    return { hour: `${new Date((first + i) * hourMs).toISOString().slice(0, 16)}Z`, merged, failed };
+  });
+}
+
+async function readTimes(queue: Queue, since: number, each: number): Promise<Busy[]> {
   const rows = await queue.read(
-    `SELECT finished_at / ${dayMs} AS day, count(*) FILTER (WHERE outcome <> 'merge_failed') AS merged,
+    `SELECT finished_at / ${each} AS day, count(*) FILTER (WHERE outcome <> 'merge_failed') AS merged,
        count(*) FILTER (WHERE outcome = 'merge_failed') AS failed
      FROM merge_attempt WHERE finished_at >= ? AND outcome IN ('merged','already_merged','merge_failed') GROUP BY 1`,
     [Math.trunc(since)],

@@ -1,8 +1,10 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { breakdownText } from "../../src/commands/breakdown-text.ts";
 import { painter } from "../../src/commands/paint.ts";
 import { statistics } from "../../src/commands/stats-text.ts";
 import { columnsOf } from "../../src/commands/table.ts";
+import { type By, readBreakdown } from "../../src/queue/breakdown.ts";
 import { openQueue } from "../../src/queue/database.ts";
 import { readStatistics } from "../../src/queue/statistics.ts";
 import { cli } from "../helpers/cli.ts";
@@ -115,7 +117,7 @@ describe("the text", () => {
   const plain = { width: 80, paint: painter(false) };
 
   test("a week, one bar a day", async () => {
-    expect(statistics(await read(await history(), now - 3 * day), "3d", plain)).toEqual([
+    expect(statistics({ ...(await read(await history(), now - 3 * day)), perHour: [] }, "3d", plain)).toEqual([
       "Last 3d",
       "  Merged        5",
       "  Failed        2",
@@ -130,11 +132,21 @@ describe("the text", () => {
       "  Mon 2026-05-04  ███░ 3, 1 failed",
       "",
       "Why merges failed",
-      "  conflict     1  ███████████████",
-      "  no_worktree  1  ███████████████",
+      "  conflict     1   50 %  ███████████████",
+      "  no_worktree  1   50 %  ███████████████",
       "",
       "All projects, by merged_status",
       "  pending_merge  7  ██████████████████████████████",
+    ]);
+  });
+
+  test("three days or less: one column an hour", async () => {
+    const lines = statistics(await read(await history(), now - day), "24h", plain);
+    expect(lines.slice(7, 11)).toEqual([
+      "Each hour (UTC)",
+      `  merged  ${" ".repeat(23)}█  most 3`,
+      `  failed  ${" ".repeat(23)}█  most 1`,
+      "          05-03 10:00   05-04 10:00",
     ]);
   });
 
@@ -184,6 +196,102 @@ describe("the text", () => {
   });
 });
 
+describe("each project, each repository", () => {
+  /** Three repositories, two of one name; project 1 landed twice and failed twice, the newest attempt under another name. */
+  async function groups(): Promise<string> {
+    const path = await queueDb(temporaryDirectory());
+    const rows: [string, number, string, string, number, number, string | null, string][] = [
+      ["A1", 1, "cart", "/a/shop/.git", 5 * hour, 60_000, null, "merged"],
+      ["A2", 1, "cart", "/a/shop/.git", 4 * hour, 0, "conflict", "merge_failed"],
+      ["A3", 1, "cart", "/a/shop/.git", 3 * hour, 0, "conflict", "merge_failed"],
+      ["A4", 1, "支払い", "/a/shop/.git", 2 * hour, 120_000, null, "merged"],
+      ["B1", 2, "docs", "/b/shop/.git", 2 * hour, 30_000, null, "merged"],
+      ["B2", 2, "docs", "/b/shop/.git", 2 * day, 0, "conflict", "merge_failed"],
+      ["C1", 3, "api", "/c/api.git", hour, 0, "no_worktree", "merge_failed"],
+      ["C2", 3, "api", "/c/api.git", hour, 0, null, "held"],
+    ];
+    for (const [attempt_id, id, name, repository, ago, took, reason, outcome] of rows) {
+      const times = { finished_at: now - ago, completed_at: outcome === "merged" ? now - ago - took : null };
+      await attempt(path, id, outcome, { attempt_id, name, repository, reason, ...times });
+    }
+    return path;
+  }
+  const breakdown = async (by: By, most = 20) => {
+    const queue = await openQueue({ location: await groups(), mode: "read" });
+    onTestFinished(() => queue.close());
+    return readBreakdown(queue, by, { since: now - day, now }, most, 4);
+  };
+
+  test("the busiest first, each with its times, its history and its most frequent failure", async () => {
+    const found = await breakdown("repository");
+    expect(found).toMatchObject({ by: "repository", total: 3 });
+    expect(found.groups).toEqual([
+      {
+        ...{
+          key: "/a/shop/.git",
+          name: null,
+          merged: 2,
+          failed: 2,
+          p50Ms: 60_000,
+          p95Ms: 120_000,
+          topReason: "conflict",
+        },
+        history: [0, 0, 0, 4],
+      },
+      {
+        ...{ key: "/c/api.git", name: null, merged: 0, failed: 1, p50Ms: null, p95Ms: null, topReason: "no_worktree" },
+        history: [0, 0, 0, 1],
+      },
+      {
+        ...{ key: "/b/shop/.git", name: null, merged: 1, failed: 0, p50Ms: 30_000, p95Ms: 30_000, topReason: null },
+        history: [0, 0, 0, 1],
+      },
+    ]);
+    expect((await breakdown("project", 1)).groups).toMatchObject([{ key: "1", name: "支払い", merged: 2, failed: 2 }]);
+  });
+
+  test("as a table: repositories by as much of their path as tells them apart, and how many more there are", async () => {
+    const view = { width: 100, paint: painter(false) };
+    expect(breakdownText(await breakdown("repository"), view)).toEqual([
+      "Each repository",
+      "  REPOSITORY  MERGED  FAILED   RATE  HALF WITHIN  95 % WITHIN  HISTORY  FAILS BY",
+      "  a/shop           2       2   50 %        1 min        2 min     █     conflict",
+      "  api.git          0       1    0 %                               █     no_worktree",
+      "  b/shop           1       0  100 %         30 s         30 s     █",
+    ]);
+    expect(breakdownText(await breakdown("project", 2), view).slice(2)).toEqual([
+      "  1 支払い       2       2  50 %        1 min        2 min     █     conflict",
+      "  3 api          0       1   0 %                               █     no_worktree",
+      "  and 1 more",
+    ]);
+  });
+
+  test.each([30, 40, 60, 80])("no line is wider than %d columns", async (width) => {
+    for (const line of breakdownText(await breakdown("project"), { width, paint: painter(true) }))
+      expect(columnsOf(line), line).toBeLessThanOrEqual(width);
+  });
+
+  test("the built program: since a day, in text and in JSON", async () => {
+    const path = await groups();
+    const words = ["stats", "--db", path, "--since", "2026-05-01", "--by", "repository"];
+    const { stdout } = await cli(words);
+    expect(stdout).toMatch(/^Since 2026-05-01\n/);
+    expect(stdout).toContain("Each repository\n  REPOSITORY");
+    expect(JSON.parse((await cli([...words, "--json"])).stdout)).toMatchObject({
+      ...{ since: "2026-05-01T00:00:00.000Z", merged: 3, failed: 4, by: "repository", total: 3 },
+      topReasons: [
+        { reason: "conflict", failed: 3, share: 0.75 },
+        { reason: "no_worktree", failed: 1, share: 0.25 },
+      ],
+      groups: [
+        { repository: "/a/shop/.git", successRate: 0.5, timeToLand: { p50Seconds: 60, p95Seconds: 120 } },
+        {},
+        {},
+      ],
+    });
+  });
+});
+
 describe("the built program", () => {
   test("JSON has exactly the keys of the contract", async () => {
     const path = await queueDb(temporaryDirectory(), { rows: [1, 2, 3, 4, 5, 6, 7].map((id) => ({ id })) });
@@ -196,9 +304,13 @@ describe("the built program", () => {
       since: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
       distribution: { pendingMerge: 7, merged: 0, mergeFailed: 0, rolledBack: 0, skipped: 0, notSet: 0 },
       mergedLast24h: expect.any(Number),
+      merged: 0,
+      failed: 0,
       successRate: null,
       timeToLand: { p50Seconds: null, p95Seconds: null },
       reasons: {},
+      topReasons: [],
+      perHour: expect.arrayContaining([{ hour: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:00Z$/), ...none }]),
       perDay: expect.arrayContaining([{ day: expect.stringMatching(/^\d{4}-\d\d-\d\d$/), ...none }]),
     });
     const again = await cli(["stats", "--db", path, "--format", "json", "--since", "1s"]);
@@ -229,6 +341,8 @@ describe("the built program", () => {
     [["--since", "7"], '--since does not take "7"'],
     [["--since", "0s"], '--since does not take "0s"'],
     [["--since", "yesterday"], '--since does not take "yesterday"'],
+    [["--since", "2026-02-30"], '--since "2026-02-30" is no moment'],
+    [["--by", "agent"], '--by does not take "agent"'],
   ])("%j: exit 2", async (words, sentence) => {
     const result = await cli(["stats", "--db", await queueDb(temporaryDirectory()), ...words]);
     expect(result).toMatchObject({ code: 2, stdout: "" });
@@ -237,7 +351,7 @@ describe("the built program", () => {
 
   test("--help does not promise prometheus", async () => {
     const { stdout } = await cli(["stats", "--help"]);
-    expect(stdout).toContain("--since TIME");
+    expect(stdout).toContain("--since TIME|DATE");
     expect(stdout).not.toMatch(/prometheus/i);
   });
 });
