@@ -72,12 +72,12 @@ export async function chain(
     if (isTrouble(absorption)) return absorption;
     const heads = absorption.standing.map(({ head }) => head);
     tip = { ...tip, seen: seenWith(place, tip, heads) };
-    for (const work of works) {
+    for (const [index, work] of works.entries()) {
       if (waitsForAny(work, out)) {
         out.set(work.projectId, leftBehind(work, out));
         continue;
       }
-      app.progress(`merging ${work.name}`);
+      app.progress(`merging ${work.name}${works.length > 1 ? ` (${index + 1} of ${works.length})` : ""}`);
       const merger = await mergers.at(tip);
       if (isTrouble(merger)) return merger;
       const done = await mergeProject({ app, place, receiver, stamp, differ, merger, tip, links, absorption }, work);

@@ -46,7 +46,10 @@ export async function land(
   const gitDir = place.snapshot.repository.commonDir;
   const { receiver } = plan;
   const intent = intentOf(app, place, plan, details);
-  app.progress("writing the landing");
+  const [only, ...others] = plan.steps;
+  app.progress(
+    `landing ${others.length === 0 ? (only?.work.name ?? "") : `${plan.steps.length} projects`} in ${shortName(receiver.target)}`,
+  );
   const overruled = await intend(app.queue, lease, intent, app.now());
   if (overruled.length > 0) return { overruled };
   const { refs } = place;
@@ -93,7 +96,7 @@ export async function land(
     return (await refs.transact(undo(intent))) === null ? await giveUp(trouble) : leaveOpen(trouble);
   }
   if (receiver.checkout !== null) {
-    app.progress(`bringing ${receiver.checkout.path} forward`);
+    app.progress(`bringing ${receiver.checkout.path} forward to what has landed`);
     const refusal = await fastForward(git, receiver.checkout, plan.tip);
     if (refusal !== null && !(await arrived(git, gitDir, receiver.target, plan.tip))) {
       // Ended at its limit or killed: files may be half-way, and only recovery knows how to put them back.

@@ -66,7 +66,7 @@ export async function pushTarget(
   const { state, detail } = receiver.push;
   if (remote === null) return await settle("none", null); // the remote was taken away: nothing is owed any more
   if (state === "withheld" || state === "refused" || state === "pending") return await settle(state, detail);
-  app.progress(`pushing to ${remote.name}`);
+  app.progress(`pushing ${shortName(target)} to ${remote.name}`);
   const tags = app.config.tag.mode === "push" ? await tagsToPush(app, place, target, newTags) : [];
   const refspecs = [{ oid: tip, ref: target }, ...tags];
   const began = app.now();

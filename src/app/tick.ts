@@ -19,7 +19,7 @@ import { type PushReport, postponeUnvisited } from "./push.ts";
 import { pushLanded, pushOwed } from "./pushOwed.ts";
 import { askAhead } from "./receiver.ts";
 import type { Recovered } from "./recover.ts";
-import { emptyReport, type Report, summary } from "./report.ts";
+import { emptyReport, type Report, type Result, summary } from "./report.ts";
 import { retire } from "./retention.ts";
 import { logLanded, settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { refused } from "./trouble.ts";
@@ -56,6 +56,7 @@ export async function tick(
   const pushes: PushReport[] = [];
   const lane = openLane();
   const moved = new Set<string>();
+  const unreached: Ready[] = [];
   try {
     if (!app.dryRun) {
       const begun = new Set(work.intents.map((intent) => intent.repository));
@@ -70,7 +71,10 @@ export async function tick(
     for (const [index, all] of groups.entries()) {
       const group = await settleLeftBehind(app, tally, all, landed);
       const [one] = group;
-      if (stop()) break;
+      if (stop()) {
+        unreached.push(...group, ...groups.slice(index + 1).flat());
+        break;
+      }
       if (one === undefined) continue;
       const { commonDir } = one.visit.repository;
       await lane.leave(commonDir);
@@ -96,8 +100,10 @@ export async function tick(
       const next = groups[index + 1]?.[0];
       if (next !== undefined && !moved.has(next.visit.repository.commonDir))
         askAhead(app, next.visit.place, next.decided.settings.push);
-      const outcome = await landTarget(app, visit, one.decided.settings, works, details).catch((error) =>
-        error instanceof LeaseLost ? null : outcomeOf(works, refused(error)),
+      const progress = (step: string) =>
+        app.progress(`${step}${groups.length > 1 ? ` · repository ${index + 1} of ${groups.length}` : ""}`);
+      const outcome = await landTarget({ ...app, progress }, visit, one.decided.settings, works, details).catch(
+        (error) => (error instanceof LeaseLost ? null : outcomeOf(works, refused(error))),
       );
       // Frozen so long that another run took over: it goes on with what we had in hand, and we write nothing more there.
       if (outcome === null) continue;
@@ -143,11 +149,37 @@ export async function tick(
   else if (tally.results.length === 0) app.log.info("No projects pending merge");
   if (tally.results.length > 0)
     app.log.info(`Merge summary: ${total.merged + total.alreadyMerged} succeeded, ${tally.newlyFailed} failed`);
+  // Looked at, and no more: they are as they were, and the report alone says so.
+  tally.results.push(...unreached.map((ready) => notReached(app, ready)));
   if (!app.dryRun) {
     const merged = total.merged + total.alreadyMerged;
     await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
   }
   return { ...report(app, startedAt, tally, recovered, pushes), cutShort };
+}
+
+/** One that could have landed if there had been time. It has no reason: nothing keeps it, and nothing is written down of it. */
+function notReached(app: App, { work, startedAt }: Ready): Result {
+  const why = app.git.signal.aborted ? "the run was told to end" : "the run's time was up";
+  const nothing = {
+    target: null,
+    mergeCommit: null,
+    backupRef: null,
+    tag: null,
+    push: null,
+    conflicts: [],
+    warnings: [],
+  };
+  return {
+    ...nothing,
+    id: work.projectId,
+    name: work.name,
+    outcome: "held",
+    reason: null,
+    detail: `${why} before it could land: the next run goes on with it.`,
+    heads: work.heads.map(({ role, oid }) => ({ role, oid })),
+    durationMs: app.now() - startedAt,
+  };
 }
 
 /** A push that another run has taken over, or whose repository's disk refuses, stays owed. */

@@ -48,12 +48,17 @@ export function openVoice(given: {
   return speaker(level, [stderrReporter(given.stderr, isJournal(given.env), face)]);
 }
 
-/** `stream`, whose last line, where it is a terminal's, can show what is in hand: whatever is written next takes its place. */
+/**
+ * `stream`, whose last line, where it is a terminal's, can show what is in hand: whatever is written next takes its place. What takes
+ * long has its seconds counted beside it, so that a person sees that it is not stuck.
+ */
 export function withStatus(stream: Stream) {
-  let shown = false;
+  let counting: NodeJS.Timeout | null = null;
   const clear = (): void => {
-    if (shown) stream.write("\r\x1b[K");
-    shown = false;
+    if (counting === null) return;
+    clearInterval(counting);
+    counting = null;
+    stream.write("\r\x1b[K");
   };
   return {
     isTTY: stream.isTTY === true,
@@ -65,10 +70,30 @@ export function withStatus(stream: Stream) {
     show(step: string): void {
       if (stream.isTTY !== true) return;
       clear();
-      stream.write(`… ${step.slice(0, (stream.columns || 80) - 3)}`);
-      shown = true;
+      const columns = (stream.columns || 80) - 3;
+      const since = process.uptime();
+      const paint = (): void => {
+        const took = ` (${Math.floor(process.uptime() - since)} s)`;
+        stream.write(`\r… ${cut(step, columns - took.length)}${took}\x1b[K`);
+      };
+      stream.write(`… ${cut(step, columns)}`);
+      counting = setInterval(paint, 2000).unref();
     },
   };
+}
+
+/** Scripts and pictures that take two columns. Roughly, and rather too many: string-width's pattern would cost every run 10 ms. */
+const wide =
+  /[\u1100-\u115f\u2329-\u232a\u23e9-\u23ff\u2e80-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f000}-\u{3ffff}]/u;
+
+function cut(text: string, columns: number): string {
+  let [kept, used] = ["", 0];
+  for (const character of text) {
+    used += wide.test(character) ? 2 : 1;
+    if (used > columns) break;
+    kept += character;
+  }
+  return kept;
 }
 
 /**

@@ -37,6 +37,8 @@ test("what is in hand gives way to the next line, to the next step, and to the e
   expect(screen()).toBe("… one");
   stderr.show("a step that is wider than the terminal");
   expect(screen()).toBe("… a step that is wi");
+  stderr.show("支払いサービスを合わせる");
+  expect(screen()).toBe("… 支払いサービスを");
   stderr.write("line\n");
   expect(screen()).toBe("line\n");
   stderr.show("three");
