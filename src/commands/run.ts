@@ -1,9 +1,10 @@
 import type { Report, Result } from "../app/report.ts";
 import { count as counted, span, visible } from "../core/describe.ts";
 import { type ExitCode, exitCode, UserError } from "../core/errors.ts";
+import { curable } from "../core/reasons.ts";
 import { shortName } from "../core/target.ts";
 import type { Queue } from "../queue/database.ts";
-import { requiredInteger, selectColumns, text } from "../queue/rows.ts";
+import { readProjects } from "../queue/projects.ts";
 import { countOrAll, duration, flag, list, option, projectId } from "./argv.ts";
 import { command } from "./frame.ts";
 import { withQueue } from "./open-queue.ts";
@@ -45,7 +46,7 @@ export default command({
     const ordinary = only === null ? config.run.batchSize : Number.POSITIVE_INFINITY;
     const limit = args.limit === "all" ? Number.POSITIVE_INFINITY : (args.limit ?? ordinary);
     return await withQueue(context, args.dryRun ? "read" : "write", async (queue): Promise<ExitCode> => {
-      if (only !== null) await demandProjects(queue, only);
+      if (only !== null) await demandProjects(queue, only, context.note);
       const { startTick } = await import("../app/start.ts");
       const report = await startTick(
         {
@@ -71,25 +72,33 @@ export default command({
   },
 });
 
-/** Throws UserError(5) for a number that no completed project has. */
-async function demandProjects(queue: Queue, ids: ReadonlySet<number>): Promise<void> {
-  const rows = await queue.read(
-    `SELECT ${selectColumns(queue.columns, "q", ["id", "status"])} FROM project_queue AS q WHERE q.id IN (SELECT value FROM json_each(?))`,
-    [JSON.stringify([...ids])],
-  );
+/** Throws UserError(5) for a number that no project has, and for a project that a run can do nothing for; of one that waits for retry it only says so. */
+async function demandProjects(queue: Queue, ids: ReadonlySet<number>, note: (text: string) => void): Promise<void> {
+  const projects = new Map((await readProjects(queue, [...ids])).map((project) => [project.id, project]));
   for (const id of ids) {
-    const row = rows.find((one) => requiredInteger(one, "id") === id);
-    if (row === undefined) {
+    const project = projects.get(id);
+    if (project === undefined) {
       throw new UserError(
         exitCode.project,
         `there is no project ${id}.`,
         "orchestrator-merge status --all lists them.",
       );
     }
-    const status = text(row, "status") ?? "NULL";
-    if (status.toLowerCase() === "completed") continue;
-    const sentence = `project ${id} is ${visible(status)}, not completed: there is nothing to land yet.`;
-    throw new UserError(exitCode.project, sentence, "Wait until its agents have finished.");
+    const { standing, reason, mergedStatus, attempt } = project;
+    const status = visible(project.status ?? "NULL");
+    if (standing === "not_completed") {
+      const sentence = `project ${id} is ${status}, not completed: there is nothing to land yet.`;
+      throw new UserError(exitCode.project, sentence, "Wait until its agents have finished.");
+    }
+    const owed = attempt?.push === "pending" || attempt?.push === "withheld" || attempt?.push === "refused";
+    if (standing === "pending" || standing === "held" || owed) continue;
+    if (standing === "failed") {
+      // Where either side may have moved it is looked at again.
+      if (!curable.has(reason ?? "")) note(`Project ${id} has failed and waits for: orchestrator-merge retry ${id}`);
+      continue;
+    }
+    const sentence = `project ${id} is ${visible(mergedStatus ?? standing)}: there is nothing left to land.`;
+    throw new UserError(exitCode.project, sentence, `orchestrator-merge status --id ${id} says more.`);
   }
 }
 
@@ -132,7 +141,7 @@ function line(result: Result, dryRun: boolean, paint: Paint): string {
     case "merge_failed":
       return `❌ ${who} ${paint("bad", result.reason ?? "")}: ${result.detail}`;
     case "held":
-      return `⏸  ${who} ${paint("hold", result.reason ?? "")}: ${result.detail}`;
+      return `⏸  ${who} ${result.reason === null ? "" : `${paint("hold", result.reason)}: `}${result.detail}`;
   }
 }
 

@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { startTick } from "../../src/app/start.ts";
+import { defaults } from "../../src/host/config.ts";
+import { openQueue } from "../../src/queue/database.ts";
 import { onQueue, queueOf, rowOf, tick } from "../helpers/landing.ts";
 import { insert } from "../helpers/memory.ts";
 import { insertRows, sql } from "../helpers/queueDb.ts";
@@ -127,6 +130,68 @@ describe("run takes", () => {
     expect(done.code).toBe(0);
     expect(repo.git("status", "--porcelain")).toBe("");
     expect(merged(await tick(db)).length + merged(done).length).toBe(2);
+  });
+
+  test("what it had looked at and did not come to in its time is in the results, and lands at the next run", async () => {
+    const [one, two] = [makeRepo(), makeRepo()];
+    const db = await queueOf(one, withProject(one, "first").spec, rowOf(two, withProject(two, "second").spec));
+    const queue = await openQueue({ location: db, mode: "write" });
+    onTestFinished(() => queue.close());
+    const quiet = () => {};
+    let late = 0;
+    const steps: string[] = [];
+    const world = {
+      ...{ queue, config: defaults, dryRun: false, signal: new AbortController().signal },
+      log: { error: quiet, warn: quiet, notice: quiet, info: quiet, debug: quiet },
+      env: { HOME: "/nonexistent", PATH: process.env["PATH"] },
+      now: () => Date.now() + late,
+      progress(step: string) {
+        steps.push(step);
+        if (step.startsWith("landing ")) late = defaults.run.maxRuntimeMs;
+      },
+    };
+    const { results, cutShort } = await startTick(world, { limit: 5, only: null });
+    expect(cutShort).toBe(true);
+    expect(results).toMatchObject([
+      { id: 1, outcome: "merged" },
+      {
+        id: 2,
+        outcome: "held",
+        reason: null,
+        detail: expect.stringContaining("time was up"),
+        heads: [{ role: "developer" }],
+      },
+    ]);
+    // What a person at a terminal was shown meanwhile: which project, which step, how many of how many.
+    expect(steps).toEqual(
+      expect.arrayContaining([
+        ...["looking at first (1 of 2)", "looking at second (2 of 2)"],
+        ...["merging first · repository 1 of 2", "landing first in main · repository 1 of 2"],
+      ]),
+    );
+    expect(await sql(db, "SELECT * FROM merge_attempt WHERE project_id = 2")).toEqual([]);
+    expect(merged(await tick(db))).toEqual([2]);
+  });
+
+  test("--only with nothing left to do for a project: exit 5, and why", async () => {
+    const repo = makeRepo();
+    const db = await queueOf(repo, ...["a", "b", "c"].map((name) => withProject(repo, name).spec), "/nowhere/d.md");
+    expect(merged(await tick(db))).toEqual([1, 2, 3]);
+    await sql(db, "UPDATE project_queue SET status = 'processing' WHERE id = 2");
+    await sql(db, "UPDATE project_queue SET merged_status = 'skipped' WHERE id = 3");
+    for (const [id, sentence] of [
+      [1, "project 1 is merged: there is nothing left to land."],
+      [2, "project 2 is processing, not completed"],
+      [3, "project 3 is skipped"],
+      [9, "there is no project 9."],
+    ] as const) {
+      const said = await onQueue(db, ["run", "--only", `${id}`]);
+      expect(said).toMatchObject({ code: 5, stdout: "", stderr: expect.stringContaining(sentence) });
+    }
+    expect((await onQueue(db, ["run", "--only", "4"])).stderr).toContain("waits for: orchestrator-merge retry 4");
+    // A push that is owed is something to do.
+    await sql(db, "UPDATE merge_attempt SET push = 'pending' WHERE project_id = 1");
+    expect((await onQueue(db, ["run", "--only", "1"])).code).toBe(0);
   });
 
   test("a project that no rule wants to be skipped", async () => {
