@@ -87,7 +87,12 @@ export const home = (env: Env): string => env["HOME"] || userInfo().homedir;
 
 /** Whether the text is the URL of a server is all that is decided here; src/queue/location.ts says which URLs will do. */
 function choice(value: string, source: string, cwd: string, env: Env): DatabaseChoice {
-  if (value.startsWith("file:///")) return { location: fileURLToPath(value), kind: "file", source };
+  // As SQLite and libSQL write it, `file:/abs` and `file:rel` too; the decoded rest is a path like any other.
+  if (/^file:(?!\/\/(?!localhost\/)[^/])/i.test(value)) {
+    const rest = value.slice("file:".length);
+    const path = rest.startsWith("/") ? fileURLToPath(value) : decodeURIComponent(rest);
+    return { location: resolve(cwd, path), kind: "file", source };
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(value)) return { location: value, kind: "server", source };
   return { location: resolve(cwd, expandHome(value, env)), kind: "file", source };
 }

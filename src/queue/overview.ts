@@ -120,13 +120,13 @@ async function readKeys(queue: Queue, where: string): Promise<Key[]> {
   const column = (name: string): string =>
     queue.columns.has(name) ? `CASE typeof(q."${name}") WHEN 'blob' THEN NULL ELSE q."${name}" END` : "NULL";
   const [row] = await queue.read(
-    `SELECT CAST(json_group_array(json_array(q.id, ${column("priority")}, ${column("completed_at")}, p.since)) AS BLOB) AS keys
+    `SELECT CAST(json_group_array(json_array(CAST(q.id AS TEXT), ${column("priority")}, ${column("completed_at")}, p.since)) AS BLOB) AS keys
      ${fromQueue} WHERE ${where}`,
   );
   return keys
     .parse(JSON.parse((row === undefined ? null : text(row, "keys")) ?? "[]"))
     .map(([id, rank, completed, since]) => ({
-      id: safeId(id),
+      id: safeId(BigInt(id)),
       priority: Math.trunc(Number(rank ?? 0)) || 0,
       completedAt: parseCompletion(completed),
       since: since === null ? null : Number(since),
@@ -134,7 +134,7 @@ async function readKeys(queue: Queue, where: string): Promise<Key[]> {
 }
 
 const scalar = z.union([z.number(), z.string(), z.null()]);
-const keys = z.array(z.tuple([z.number(), scalar, scalar, scalar]));
+const keys = z.array(z.tuple([z.string(), scalar, scalar, scalar]));
 
 /**
  * Counts by an index-only scan (14 ms for 100,000 rows), put right with the rows that a count by merged_status gets wrong:

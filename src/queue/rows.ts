@@ -51,7 +51,7 @@ export function safeId(id: number | bigint): number {
   if (Number.isSafeInteger(Number(id))) return Number(id);
   throw trouble(
     `the queue has a project with the number ${id}, which is beyond ${Number.MAX_SAFE_INTEGER}: it cannot be told from its neighbours.`,
-    "Give that row a smaller id; in sqlite3: UPDATE project_queue SET id = (SELECT max(id) + 1 FROM project_queue WHERE id < 9e15) WHERE id > 9e15;",
+    "Give that row a smaller id; in sqlite3: UPDATE project_queue SET id = (SELECT coalesce(max(id), 0) + 1 FROM project_queue WHERE id < 9e15) WHERE id > 9e15;",
   );
 }
 

@@ -449,6 +449,30 @@ describe("refusals", () => {
   });
 });
 
+test.each(["status", "run", "stats"])(
+  "%s with an id that is beyond 2^53: exit 3 and the way out, or no harm",
+  async (name) => {
+    const path = await queueDb(temporaryDirectory());
+    await sql(
+      path,
+      "INSERT INTO project_queue (id, spec_path, status) VALUES (9223372036854775807, '/s/a.md', 'completed')",
+    );
+    const { code, stderr, stdout } = await cli([name, "--db", path]);
+    if (name === "stats") return expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+    expect(stderr).toContain("9223372036854775807, which is beyond 9007199254740991");
+    const [repair] = /UPDATE project_queue .*;/.exec(stderr) ?? [];
+    await sql(path, repair ?? "");
+    expect((await cli(["status", "--db", path])).code).toBe(0);
+  },
+);
+
+test.each(["file:", "file://", "file://localhost"])("--db %s/path is that file", async (scheme) => {
+  const path = await queueDb(temporaryDirectory(), { name: "a b.db" });
+  const { code, stdout } = await cli(["status", "--db", scheme + path.replace(" ", "%20"), "--json"], { cwd: "/" });
+  expect([code, JSON.parse(stdout).database]).toEqual([0, path]);
+});
+
 describe("only reads", () => {
   test("no byte of the database changes, and nothing is left beside it", async () => {
     const path = await variety();
