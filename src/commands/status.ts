@@ -17,6 +17,7 @@ import { withQueue } from "./open-queue.ts";
 import { painter } from "./paint.ts";
 import { listing, mostOfAGroup } from "./status-list.ts";
 import { story } from "./status-one.ts";
+import { shorten } from "./table.ts";
 import { viewWidth } from "./width.ts";
 
 export default command({
@@ -73,9 +74,24 @@ export default command({
       };
       if (args.watch) {
         const { cutMiddle, watch } = await import("./watch.ts");
+        let last: readonly string[] = [];
         await watch(async ({ columns, rows }) => {
-          const head = paint("faint", `${exactTime(context.now().getTime())} · every 2 s · q ends`);
-          return [head, "", ...cutMiddle(lines(await look(), columns), rows - 2, columns)];
+          const time = exactTime(context.now().getTime());
+          // A queue that is locked or being moved is there again in a moment: what was seen last stays.
+          const trouble = await look().then(
+            (seen) => {
+              last = lines(seen, columns);
+              return null;
+            },
+            (error: unknown) => {
+              if (error instanceof UserError && last.length > 0) return error.sentence;
+              throw error;
+            },
+          );
+          const head = paint("faint", shorten(`${time} · every 2 s · q ends`, columns));
+          const below =
+            trouble === null ? "" : paint("bad", shorten(`not read just now: ${visible(trouble)}`, columns));
+          return [head, below, ...cutMiddle(last, rows - 2, columns)];
         }, context.interruption());
       } else if (json) context.printJson(statusJson(queue.location, await look()));
       else context.print(lines(await look(), viewWidth(context)).join("\n"));

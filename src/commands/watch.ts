@@ -16,29 +16,60 @@ export async function watch(
   const { stdin, stdout } = process;
   let wake = (): void => {};
   let ended = signal.aborted;
+  let again = false;
+  let painted = "";
+  /** At once, also when that is asked for while the queue is being read. */
+  const redraw = (): void => {
+    again = true;
+    wake();
+  };
   const end = (): void => {
     ended = true;
     wake();
+  };
+  const raw = (on: boolean): void => {
+    if (stdin.isTTY) stdin.setRawMode(on);
+  };
+  const suspend = (): void => {
+    stdout.write(leave);
+    raw(false);
+    process.kill(process.pid, "SIGTSTP");
+  };
+  const resume = (): void => {
+    raw(true);
+    stdout.write(enter);
+    painted = "";
+    redraw();
   };
   const onKey = (keys: Buffer): void => {
     const pressed = keys.toString("utf8");
     // Raw mode hands the key over instead of the signal; main.ts owns what SIGINT means, and its exit code.
     if (pressed.includes("\x03")) process.kill(process.pid, "SIGINT");
+    else if (pressed.includes("\x1a")) suspend();
     // What follows an escape is an arrow or the like; the end of input comes as Ctrl-D.
     else if (pressed === "\x1b" || ["q", "Q", "\x04"].some((key) => pressed.split("\x1b")[0]?.includes(key))) end();
-    else if (!pressed.startsWith("\x1b")) wake();
+    else if (!pressed.startsWith("\x1b")) redraw();
   };
-  const onResize = (): void => wake();
+  // A terminal whose size changed has moved lines about: all of them are written again.
+  const onResize = (): void => {
+    painted = "";
+    redraw();
+  };
   signal.addEventListener("abort", end);
   stdout.on("resize", onResize);
+  process.on("SIGCONT", resume);
   // Without keys (stdin elsewhere) signals still end it.
-  if (stdin.isTTY) stdin.setRawMode(true).on("data", onKey).on("end", end);
+  raw(true);
+  if (stdin.isTTY) stdin.on("data", onKey).on("end", end);
   stdout.write(enter);
   try {
     while (!ended) {
       const size = { columns: stdout.columns || 80, rows: stdout.rows || 24 };
-      const lines = await draw(size);
-      if (!ended) stdout.write(frame(lines, size.rows));
+      again = false;
+      const next = frame(await draw(size), size.rows);
+      if (!ended && next !== painted) stdout.write(next);
+      painted = next;
+      if (again) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, every);
         wake = () => {
@@ -52,7 +83,9 @@ export async function watch(
     stdout.write(leave);
     signal.removeEventListener("abort", end);
     stdout.off("resize", onResize);
-    if (stdin.isTTY) stdin.setRawMode(false).off("data", onKey).off("end", end).pause();
+    process.off("SIGCONT", resume);
+    raw(false);
+    if (stdin.isTTY) stdin.off("data", onKey).off("end", end).pause();
   }
 }
 
