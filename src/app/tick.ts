@@ -163,6 +163,7 @@ function notReached(app: App, { work, startedAt }: Ready): Result {
   const why = app.git.signal.aborted ? "the run was told to end" : "the run's time was up";
   const nothing = {
     target: null,
+    strategy: null,
     mergeCommit: null,
     backupRef: null,
     tag: null,
