@@ -19,6 +19,7 @@ const slow = [
   "test/hostile/**/*.test.ts",
   "test/differential/**/*.test.ts",
   "test/systemd/**/*.test.ts",
+  "test/web/**/*.test.ts",
   "test/readme.test.ts",
 ];
 

@@ -1,6 +1,7 @@
 import { isoTime } from "../core/describe.ts";
 import { formatDuration } from "../core/durations.ts";
 import { exitCode, UserError } from "../core/errors.ts";
+import { version } from "../host/version.ts";
 import type { Breakdown, Group } from "../queue/breakdown.ts";
 import { readBreakdown } from "../queue/breakdown.ts";
 import type { Statistics } from "../queue/statistics.ts";
@@ -29,11 +30,7 @@ const since = offering<{ readonly ms: number } | { readonly at: number; readonly
   throw new UserError(exitCode.usage, `${label} ${JSON.stringify(given)} is no moment.`, wayOut);
 });
 
-const textOrJson = oneOf("text", "json");
-const format = offering<"text" | "json">(textOrJson.offers, (given, label) => {
-  if (given !== "prometheus") return textOrJson(given, label);
-  throw new UserError(exitCode.usage, `${label} prometheus is not built yet.`, "Use --format json.");
-});
+const format = oneOf("text", "json", "prometheus");
 
 export default command({
   name: "stats",
@@ -42,18 +39,33 @@ export default command({
   args: {
     since: option("TIME|DATE", "how far back to look: 24h, 7d, 12w, or since a day (default 7d)", since),
     by: option("WHAT", "each project or each repository as well", oneOf("project", "repository")),
-    format: option("FORMAT", "text or json (the same as --json)", format),
+    format: option("FORMAT", "text, json (the same as --json) or prometheus", format),
   },
   examples: [
     ["stats", "The last seven days."],
     ["stats --since 24h --json", "The last day, for a script."],
     ["stats --since 2026-05-01 --by repository", "Since the first of May, where it goes well and where not."],
+    ["stats --format prometheus", "For the node exporter's textfile collector; dashboard serves the same at /metrics."],
   ],
   async run(context) {
     const now = context.now().getTime();
     const wanted = context.args.since ?? { ms: aWeek };
     const from = "ms" in wanted ? now - wanted.ms : wanted.at;
     const { by } = context.args;
+    if (context.args.format === "prometheus") {
+      if (context.json || context.args.since !== undefined || by !== undefined) {
+        const other = context.json ? "--json" : by === undefined ? "--since" : "--by";
+        const wayOut = `Leave out ${other}: it is a format of its own, and counts over all of the history.`;
+        throw new UserError(exitCode.usage, `--format prometheus takes no ${other}.`, wayOut);
+      }
+      const [{ readMetrics }, { prometheusText }] = await Promise.all([
+        import("../queue/metrics.ts"),
+        import("../web/prometheus.ts"),
+      ]);
+      const read = await withQueue(context, "read", readMetrics);
+      context.print(prometheusText(read, version, now).trimEnd());
+      return exitCode.ok;
+    }
     return withQueue(context, "read", async (queue) => {
       const read = await readStatistics(queue, from, now);
       // The little histories begin where there is something to tell.
