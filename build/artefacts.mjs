@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import { brotliCompressSync, constants as zlib } from "node:zlib";
+import { lazyServers, pagePlugin } from "./page.mjs";
 import { stripElf } from "./strip.mjs";
 import { addonFile, BuildError, inRoot, name, pinnedNode, root, toolOrScript } from "./tree.mjs";
 
@@ -51,7 +52,7 @@ async function bundle(entry, outfile, format, loader, banner) {
       // The bundled zx takes globalThis.Deno as a sign that it may require() its own files, which are not there.
       "globalThis.Deno": "undefined",
     },
-    plugins: [plugin(loader)],
+    plugins: [plugin(loader), lazyServers, pagePlugin],
     // The other one imports node:crypto, 6 % of an idle tick, which needs one id and no hash.
     alias: { ulid: inRoot("node_modules", "ulid", "dist", "browser", "index.js") },
     loader: { ".service": "text", ".timer": "text" },

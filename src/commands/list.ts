@@ -22,6 +22,7 @@ export const commands: readonly Entry[] = [
   entry("Looking", "explain", "why a project is where it is, and what to do", () => import("./explain.ts")),
   entry("Looking", "stats", "success rate, time to land, history", () => import("./stats.ts")),
   entry("Looking", "logs", "a project's story across runs", () => import("./logs.ts")),
+  entry("Looking", "dashboard", "the queue in a browser, and /metrics", () => import("./dashboard.ts")),
   entry("Looking", "audit", "prove from git what says merged", () => import("./audit.ts")),
   entry("Setting up", "migrate", "make or update the queue database", () => import("./migrate.ts")),
   entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),

@@ -7,3 +7,8 @@ declare module "*.timer" {
   const text: string;
   export default text;
 }
+/** A file of the dashboard's page, bundled: build/page.mjs. */
+declare module "*?text" {
+  const text: string;
+  export default text;
+}

@@ -32,7 +32,8 @@ export async function readAttemptFacts(queue: Queue, attemptId: string): Promise
 
 const factColumns = "started_at, base, heads_json, conflicts_json, warnings_json, output";
 
-function factsOf(row: Row): AttemptFacts {
+/** The facts in a row of merge_attempt, of the columns that the query named. */
+export function factsOf(row: Row): AttemptFacts {
   const json = (column: string): unknown => JSON.parse(text(row, column) ?? "[]");
   return {
     startedAt: integer(row, "started_at"),

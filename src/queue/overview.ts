@@ -27,6 +27,10 @@ export type Overview = {
 /** How many to list: in all, and of each standing. null is every one. */
 export type Limits = { readonly all: number | null; readonly each: number | null };
 
+/** Which part of the list is wanted: from where on, and only what has a text (of spec, path, reason, tag) or number in it. */
+export type Part = { readonly offset: number; readonly search: string };
+const whole: Part = { offset: 0, search: "" };
+
 /** In the order in which they are shown: what needs a person first. */
 const open = ["failed", "held", "pending"] as const;
 const closed = ["merged", "rolled_back", "skipped", "not_completed"] as const;
@@ -36,29 +40,40 @@ const lastMerged = 5;
  * The projects that the filter names, within the limits, and the counts of all. Counts come from an index and from the few
  * rows where our tables disagree with it (found as a run finds them); only what is listed is read whole.
  */
-export async function readOverview(queue: Queue, filter: Filter, limits: Limits): Promise<Overview> {
+export async function readOverview(
+  queue: Queue,
+  filter: Filter,
+  limits: Limits,
+  { offset, search }: Part = whole,
+): Promise<Overview> {
   const { counts, corrected } = await countAll(queue);
   const named: Iterable<Standing> =
     filter === "all" ? [...open, ...closed] : filter === "default" ? [...open, "merged"] : filter;
   const wanted = new Set(named);
+  const fits = search === "" ? null : await searchIds(queue, search);
   const ids: number[] = [];
-  const left = (): number => (limits.all ?? Infinity) - ids.length;
+  const left = (): number => (fits === null ? offset + (limits.all ?? Infinity) - ids.length : Infinity);
   for (const standing of open) {
     if (!wanted.has(standing) || left() <= 0) continue;
-    const keys = await readOpen(queue, standing, corrected);
+    const keys = (await readOpen(queue, standing, corrected)).filter(({ id }) => fits?.has(id) ?? true);
     ids.push(...keys.slice(0, Math.min(left(), limits.each ?? Infinity)).map(({ id }) => id));
   }
   const again = new Set(corrected.filter((light) => light.again).map(({ id }) => id));
   for (const standing of closed) {
     if (!wanted.has(standing)) continue;
     const most = filter === "default" ? lastMerged : Math.min(counts[standing], limits.each ?? Infinity);
-    ids.push(...(await readClosed(queue, standing, Math.min(most, left()), again)));
+    ids.push(...(await readClosed(queue, standing, Math.min(most, left()), again, fits)));
   }
   const matching = [...wanted].reduce((sum, standing) => sum + counts[standing], 0);
   return {
     counts,
-    projects: await readProjects(queue, ids),
-    matching: filter === "default" ? matching - Math.max(0, counts.merged - lastMerged) : matching,
+    projects: await readProjects(queue, ids.slice(offset, limits.all === null ? undefined : offset + limits.all)),
+    matching:
+      fits !== null
+        ? ids.length
+        : filter === "default"
+          ? matching - Math.max(0, counts.merged - lastMerged)
+          : matching,
     ...(await readRuns(queue)),
   };
 }
@@ -79,6 +94,11 @@ export async function readOne(queue: Queue, id: number): Promise<{ counts: Count
   const { counts } = await countAll(queue);
   const [project] = await readProjects(queue, [id]);
   return { counts, project };
+}
+
+/** How many projects stand where. */
+export async function readCounts(queue: Queue): Promise<Counts> {
+  return (await countAll(queue)).counts;
 }
 
 /** What sorting needs of a row. */
@@ -174,19 +194,36 @@ const isClosed: Readonly<Record<(typeof closed)[number], string>> = {
   not_completed: "coalesce(lower(q.status), '') <> 'completed' ORDER BY q.id DESC",
 };
 
-/** Ids of at most `most` projects that are done with, newest first; `again` say so and wait nevertheless. */
+/**
+ * Ids of at most `most` projects that are done with, newest first, of those that `fits` has if there is one; `again` say so and wait
+ * nevertheless.
+ */
 async function readClosed(
   queue: Queue,
   standing: (typeof closed)[number],
   most: number,
   again: ReadonlySet<number>,
+  fits: ReadonlySet<number> | null,
 ): Promise<number[]> {
   if (most <= 0) return [];
   const rows = await queue.read(
     `SELECT q.id FROM project_queue AS q WHERE ${isClosed[standing]} LIMIT ${most + again.size}`,
   );
-  const ids = rows.map((row) => requiredInteger(row, "id")).filter((id) => !again.has(id));
+  const ids = rows.map((row) => requiredInteger(row, "id")).filter((id) => !again.has(id) && (fits?.has(id) ?? true));
   return ids.slice(0, most);
+}
+
+/** The projects that have the text in them, in letters of either case as far as SQLite knows them (ASCII). One look at every row. */
+async function searchIds(queue: Queue, search: string): Promise<Set<number>> {
+  const has = (column: string): string => `instr(lower(${column}), lower(?1)) > 0`;
+  const paths = ["spec_path", "project_path"].filter((name) => queue.columns.has(name)).map((name) => has(`q.${name}`));
+  const rows = await queue.read(
+    `SELECT q.id FROM project_queue AS q LEFT JOIN merge_project AS p ON p.project_id = q.id
+     WHERE ${paths.join(" OR ")} OR ${has("p.reason")} OR ${has("p.detail")} OR q.id = ?2
+       OR q.id IN (SELECT project_id FROM merge_project_tag WHERE ${has("tag")})`,
+    [search, /^#?\d{1,15}$/.test(search) ? Number(search.replace("#", "")) : -1],
+  );
+  return new Set(rows.map((row) => requiredInteger(row, "id")));
 }
 
 const fromQueue = "FROM project_queue AS q LEFT JOIN merge_project AS p ON p.project_id = q.id";
