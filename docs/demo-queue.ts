@@ -106,6 +106,12 @@ export async function makeDemoQueue(path: string, n: number, now: number): Promi
         finished_at: finished,
         completed_at: completed * 1000,
         outcome,
+        gates_json:
+          outcome === "merged" || more["reason"] === "gate_failed"
+            ? JSON.stringify([
+                { name: "npm test", verdict: outcome === "merged" ? "pass" : "fail", durationMs: 41_000 },
+              ])
+            : null,
         repository: "/srv/shop/.git",
         target: "refs/heads/main",
         heads_json: JSON.stringify([

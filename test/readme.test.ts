@@ -20,6 +20,7 @@ const pages = [
   "docs/states.md",
   "docs/recovery.md",
   "docs/threat-model.md",
+  "docs/monitoring.md",
 ];
 const blocks = (page: string, language: string): string[] =>
   [...read(page).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map((match) => match[1] ?? "");

@@ -3,7 +3,7 @@ import { shortName } from "../core/target.ts";
 import { version } from "../host/version.ts";
 import { readVersion } from "../queue/changes.ts";
 import type { Queue } from "../queue/database.ts";
-import { readAttempts, readEnded } from "../queue/history.ts";
+import { type PastAttempt, readEnded, readPastAttempts } from "../queue/history.ts";
 import { leasedRepositories } from "../queue/leases.ts";
 import { readLastTick, readMetrics } from "../queue/metrics.ts";
 import { readCounts, readOne, readOverview } from "../queue/overview.ts";
@@ -47,7 +47,7 @@ export function dashboardSource({ queue: open, now, every, place, options }: Set
       const queue = await open();
       const { project } = await readOne(queue, id);
       if (project === undefined) return undefined;
-      const history = (await readAttempts(queue, id, mostAttempts)).map(attemptDocument);
+      const history = (await readPastAttempts(queue, id, mostAttempts)).map(attemptDocument);
       return { project: projectDocument(project, options), history };
     },
     metrics: async () => prometheusText(await readMetrics(await open()), version, now()),
@@ -128,7 +128,7 @@ function projectDocument(project: Project, options: string): ProjectDocument {
   };
 }
 
-function attemptDocument(past: Awaited<ReturnType<typeof readAttempts>>[number]): AttemptDocument {
+function attemptDocument(past: PastAttempt): AttemptDocument {
   const short = (ref: string | null): string | null => (ref === null ? null : shortName(ref));
   return {
     id: past.attemptId,
@@ -150,6 +150,7 @@ function attemptDocument(past: Awaited<ReturnType<typeof readAttempts>>[number])
       oid,
       place: branch ? shortName(branch) : (worktree ?? null),
     })),
+    gates: past.gates.map(({ name, verdict, durationMs }) => ({ name, verdict, durationMs: durationMs ?? null })),
     conflicts: past.conflicts,
     warnings: past.warnings,
     output: past.output,

@@ -59,6 +59,7 @@ export type AttemptDocument = {
   readonly tag: string | null;
   readonly push: string | null;
   readonly heads: readonly { readonly role: string; readonly oid: string; readonly place: string | null }[];
+  readonly gates: readonly { readonly name: string; readonly verdict: string; readonly durationMs: number | null }[];
   readonly conflicts: readonly string[];
   readonly warnings: readonly string[];
   readonly output: string | null;

@@ -132,6 +132,14 @@ describe("stats --format prometheus", () => {
   });
 });
 
+test("docs/monitoring.md names every metric, and none that is not there", async () => {
+  const text = readFileSync(join(docs, "monitoring.md"), "utf8");
+  const written = [...text.matchAll(/^\| `(orchestrator_merge_\w+)` \|/gm)].map(([, name]) => name);
+  const page = await prometheus(await queueDb(temporaryDirectory()));
+  const served = [...page.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name);
+  expect(written.sort()).toEqual(served.sort());
+});
+
 const grafana = z.object({ panels: z.array(z.object({ targets: z.array(z.object({ expr: z.string() })) })) });
 
 describe.runIf(promtool)("what docs/ gives to a monitor", () => {

@@ -91,7 +91,7 @@ export const perDayChart = (): Chart =>
           x: { time: true, range: (_, min, max) => [min - 43_200, max + 43_200] },
           y: { range: [0, most * 1.08] },
         },
-        series: [{}, series("bad"), series("good")],
+        series: [{}, series("bad-bar"), series("good-bar")],
         axes: [
           axis({
             grid: { show: false },
@@ -155,7 +155,7 @@ export const timeToLandChart = (): Chart =>
             paths: () => null,
             points: { show: true, size: 6, fill: colour("accent-soft"), stroke: colour("accent"), width: 1.2 },
           },
-          flat("good", [6, 4]),
+          flat("good-bar", [6, 4]),
           flat("hold", [2, 4]),
         ],
         axes: [

@@ -49,11 +49,10 @@ function reasonCard({ state, reason, detail, advice }: ProjectDocument): HTMLEle
   );
 }
 
-/** The sentence with the commands in it set as such: they run to its end or to the next full stop. */
+/** The sentence with the commands in it set as such: a verb, its options and numbers. */
 function commands(advice: string): Child[] {
-  return advice
-    .split(/(orchestrator-merge [^:;]*?(?=\.?$|; ))/)
-    .map((part, i) => (i % 2 === 1 ? el("code", {}, part) : part));
+  const command = /(orchestrator-merge \w+(?: --[\w-]+ (?!\d)\S+| --[\w-]+| \d+)*)/;
+  return advice.split(command).map((part, i) => (i % 2 === 1 ? el("code", {}, part) : part));
 }
 
 type Fact = readonly [label: string, value: Child];
@@ -139,6 +138,14 @@ function steps(one: AttemptDocument): HTMLElement {
         place === null ? null : " ",
         place === null ? null : shown(place, { class: "faint" }),
       ],
+      null,
+    ]);
+  }
+  for (const { name, verdict, durationMs } of one.gates) {
+    const took = durationMs === null ? null : el("span", { class: "faint" }, ` in ${span(durationMs)}`);
+    done.push([
+      "Gate",
+      [shown(name), " ", shown(verdict, { class: `verdict ${verdict === "pass" ? "good" : "bad"}` }), took],
       null,
     ]);
   }
