@@ -1,7 +1,7 @@
 // The dashboard's page: each file that is imported as `...?text` becomes a module with its text, scripts and styles as one file each.
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
-import { root } from "./tree.mjs";
+import { dirname, join, relative } from "node:path";
+import { inRoot, root } from "./tree.mjs";
 
 /** The settings of the page's own bundles. `node:path` is named by a module of src/core whose use of it the page drops. */
 const options = {
@@ -47,11 +47,12 @@ export const pagePlugin = {
   name: "page",
   setup(build) {
     build.onResolve({ filter: /\?text$/ }, ({ path, importer }) => ({
-      path: join(dirname(importer), path.slice(0, -"?text".length)),
+      // Relative: the bundle records it, and must not record where it was built.
+      path: relative(root, join(dirname(importer), path.slice(0, -"?text".length))),
       namespace: "page",
     }));
     build.onLoad({ filter: /./, namespace: "page" }, async ({ path }) => {
-      if (!/\.(ts|css)$/.test(path)) return { contents: fs.readFileSync(path, "utf8"), loader: "text" };
+      if (!/\.(ts|css)$/.test(path)) return { contents: fs.readFileSync(inRoot(path), "utf8"), loader: "text" };
       const made = await build.esbuild.build({
         ...options,
         entryPoints: [path],

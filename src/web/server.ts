@@ -88,6 +88,8 @@ function events(source: Source): (c: Context) => Response {
   const live = liveOn(source.version);
   let streams = 0;
   return (c) => {
+    // A stream without a body would have no end that anybody sees.
+    if (c.req.method === "HEAD") return c.body(null, 200, { "content-type": "text/event-stream" });
     if (streams >= mostStreams) return c.text("Too many pages are open.\n", 503);
     return streamSSE(c, async (stream) => {
       streams += 1;

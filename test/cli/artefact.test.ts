@@ -79,6 +79,13 @@ describe("what every build carries", () => {
   });
 });
 
+test("no start but the dashboard's loads what a server needs of Node", () => {
+  const script = readFileSync(join(root, "dist", names[1]), "utf8");
+  const loaded = [...script.matchAll(/^import .* from "(node:[\w/]+)";$/gm)].map(([, name]) => name);
+  expect(loaded).toContain("node:fs");
+  for (const name of ["node:http", "node:http2", "node:net", "node:stream"]) expect(loaded).not.toContain(name);
+});
+
 describe("building", () => {
   // Copies of the sources, so that this holds while somebody edits them, and wherever a clone lies.
   const clones = ["here", "or-there"].map((name) => join(scratch, name));

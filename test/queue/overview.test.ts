@@ -208,6 +208,50 @@ describe("the row and our memory of it", () => {
   );
 });
 
+describe("a part of it", () => {
+  const part = async (queue: Queue, filter: Filter, limit: number, offset: number, search = "") => {
+    const { projects, matching } = await readOverview(queue, filter, limit, { offset, search });
+    return { ids: projects.map(({ id }) => id), matching };
+  };
+
+  test("from an offset on: open ones and closed ones are one list", async () => {
+    const { path, open } = await makeQueue([1, 2, 3, 4, 5, 6].map((id) => ({ id })));
+    for (const id of [3, 4, 5, 6]) await setStatus(path, id, "merged", id);
+    const queue = await open();
+    expect(await part(queue, "all", 3, 0)).toEqual({ ids: [1, 2, 6], matching: 6 });
+    expect(await part(queue, "all", 3, 3)).toEqual({ ids: [5, 4, 3], matching: 6 });
+    expect(await part(queue, "all", 3, 6)).toEqual({ ids: [], matching: 6 });
+    expect(await part(queue, new Set(["merged"]), 2, 1)).toEqual({ ids: [5, 4], matching: 4 });
+  });
+
+  test.each<[string, number[]]>([
+    ["SHOP", [1, 3]],
+    ["dirty", [2]],
+    ["todo.txt", [2]],
+    ["critical", [4]],
+    ["#4", [4]],
+    ["4", [4]],
+    ["%", []],
+    ["' OR 1 --", []],
+    ["é", [5]],
+  ])("only what has %j in its spec, path, reason, detail, tag or number", async (search, ids) => {
+    const specs = ["/specs/shop.md", "/specs/b.md", "/specs/c.md", "/specs/d.md", "/specs/caf\u00e9.md"];
+    const { path, open } = await makeQueue(
+      specs.map((spec_path, i) => ({ id: i + 1, spec_path, project_path: i === 2 ? "/work/Shop" : null })),
+    );
+    await remember(path, 2, "held", { reason: "dirty_source", detail: "todo.txt" });
+    await insert(path, "merge_project_tag", { project_id: 4, tag: "critical" });
+    await setStatus(path, 3, "merged", 5);
+    await setStatus(path, 5, "merged", 6);
+    expect(await part(await open(), "all", 10, 0, search)).toEqual({ ids, matching: ids.length });
+  });
+
+  test("search works in a queue whose table has the fewest columns", async () => {
+    const { open } = await makeQueue([{ id: 1, spec_path: "/specs/shop.md" }], "minimal");
+    expect(await part(await open(), "all", 10, 0, "shop")).toEqual({ ids: [1], matching: 1 });
+  });
+});
+
 test("100,000 rows: no table is scanned, counts read an index alone, and few rows are handed over", async () => {
   const { path, open } = await makeQueue([]);
   await sql(

@@ -281,6 +281,25 @@ describe("the command", () => {
     expect(await cli(["dashboard", "--db", `${db}.none`, "--port", "0"])).toMatchObject({ code: 3, stdout: "" });
   });
 
+  test("pages that were closed make room for others", async () => {
+    const db = await queueDb(temporaryDirectory());
+    const server = await served(db);
+    const events = `${server.url}api/events`;
+    expect(await ask(events, {}, "HEAD")).toMatchObject({ status: 200, body: "" });
+    const open = new Set<AbortController>();
+    const status = async (): Promise<number> => {
+      const control = new AbortController();
+      const { status } = await fetch(events, { signal: control.signal });
+      open.add(control);
+      return status;
+    };
+    for (let n = 0; n < 50; n++) expect(await status()).toBe(200);
+    expect(await status()).toBe(503);
+    for (const control of open) control.abort();
+    await expect.poll(status, { timeout: 5000 }).toBe(200);
+    for (const control of open) control.abort();
+  });
+
   test.each<[string, [string, ...string[]]]>([
     ["Node", [process.execPath, bundle]],
     ["Deno", [deno, "run", "-A", bundle]],
