@@ -6,7 +6,7 @@ const serverPeriod = 5000;
 
 /**
  * A number that is another one after somebody has written to the queue (https://www.sqlite.org/pragma.html#pragma_data_version), cheap
- * enough to ask twice a second. A server has no such number: there it is another one every five seconds. `now` in unix milliseconds.
+ * enough to ask four times a second. A server has no such number: there it is another one every five seconds. `now` in unix milliseconds.
  */
 export async function readVersion(queue: Queue, now: number): Promise<number> {
   if (queue.kind === "server") return Math.floor(now / serverPeriod);

@@ -4,10 +4,10 @@ export type Live = {
   listen(changed: () => void): Promise<() => void>;
 };
 
-const every = 500;
+const every = 250;
 
 /**
- * Asks for the version twice a second, as long as somebody listens. A version that cannot be read counts as one of its own: listeners
+ * Asks for the version four times a second, as long as somebody listens. A version that cannot be read counts as one of its own: listeners
  * hear of the trouble, and of its end.
  */
 export function liveOn(version: () => Promise<number>): Live {

@@ -7,7 +7,7 @@ import { story } from "./story.ts";
 import { moment, renewMoments } from "./words.ts";
 
 /** At least so long between two readings, in milliseconds, however often something is written. */
-const gap = 300;
+const gap = 100;
 
 const trouble = el("p", { class: "trouble", role: "alert", hidden: true });
 const connection = el("span", { class: "chip" });
