@@ -40,7 +40,12 @@ export function dashboardSource({ queue: open, now, every, place, options }: Set
     },
     async queue({ states, search, offset, limit }) {
       const filter = states.size === 0 ? "all" : states;
-      const { projects, matching } = await readOverview(await open(), filter, { all: limit, each: null }, { offset, search });
+      const { projects, matching } = await readOverview(
+        await open(),
+        filter,
+        { all: limit, each: null },
+        { offset, search },
+      );
       return { matching, offset, projects: projects.map((project) => projectDocument(project, options)) };
     },
     async story(id) {

@@ -69,11 +69,7 @@ export async function readOverview(
     counts,
     projects: await readProjects(queue, ids.slice(offset, limits.all === null ? undefined : offset + limits.all)),
     matching:
-      fits !== null
-        ? ids.length
-        : filter === "default"
-          ? matching - Math.max(0, counts.merged - lastMerged)
-          : matching,
+      fits !== null ? ids.length : filter === "default" ? matching - Math.max(0, counts.merged - lastMerged) : matching,
     ...(await readRuns(queue)),
   };
 }

@@ -210,7 +210,7 @@ describe("the row and our memory of it", () => {
 
 describe("a part of it", () => {
   const part = async (queue: Queue, filter: Filter, limit: number, offset: number, search = "") => {
-    const { projects, matching } = await readOverview(queue, filter, limit, { offset, search });
+    const { projects, matching } = await readOverview(queue, filter, { all: limit, each: null }, { offset, search });
     return { ids: projects.map(({ id }) => id), matching };
   };
 
