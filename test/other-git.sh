@@ -3,8 +3,9 @@
 #   npm run test:git
 #   npm run test:git -- sid test/hostile
 # The release is unpacked once, with mmdebstrap, into the cache directory; this tree is mounted into it, so that git, the shell and the C
-# library are the release's, and Node is ours. Needs root, for the namespace and chroot; nothing of the host changes.
+# library are the release's, and Node is ours. Nothing of the host changes, but that mmdebstrap is installed.
 set -eu
+[ "$(id -u)" = 0 ] || { echo "test/other-git.sh needs root, for a namespace and chroot" >&2; exit 2; }
 release=${1:-trixie}
 [ $# -eq 0 ] || shift
 [ $# -gt 0 ] || set -- test/hostile test/landing

@@ -42,7 +42,7 @@ export async function openServiceManager(env: Env): Promise<ServiceManager> {
     throw new UserError(
       exitCode.usage,
       `no service manager of systemd runs for the user ${username}: ${given || standard} is not a directory of this user.`,
-      `Log in as ${username}, or have root start it: loginctl enable-linger ${username}. Where it runs, set XDG_RUNTIME_DIR to its directory.`,
+      `Log in as ${username}, or have root start it: loginctl enable-linger ${username}. Where it runs, set XDG_RUNTIME_DIR to its directory; where there is no systemd, let cron start orchestrator-merge run.`,
     );
   }
   // The bus of another user would refuse us; without the variable, systemctl finds the manager in XDG_RUNTIME_DIR.
@@ -68,10 +68,8 @@ export async function openServiceManager(env: Env): Promise<ServiceManager> {
       "See what systemctl --user status says, and run the same command again.",
     );
   };
-  demandReads(
-    unitDirectory(env),
-    await tell(["systemctl", "--user", "show", "-p", "UnitPath", "--value"], firstPatience),
-  );
+  const unitPath = await tell(["systemctl", "--user", "show", "-p", "UnitPath", "--value"], firstPatience);
+  demandReads(unitDirectory(env), unitPath);
   return {
     user: username,
     ask: (command) => ask(command),
