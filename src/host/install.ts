@@ -38,18 +38,19 @@ export async function planInstall(settings: UnitSettings, env: Env, manager: Ser
 
   const steps: Step[] = [];
   if (changed.length > 0) steps.push({ do: "verify", files: texts });
-  if (elsewhere.length > 0 || units.some(({ fate }) => fate === "replaced")) {
-    // The last: that a run of theirs is cut short is no failure of ours.
-    for (const words of [
-      ["disable", "--now", timerUnit],
-      ["stop", serviceUnit],
-      ["reset-failed", serviceUnit],
-    ])
-      steps.push({ ...systemctl(...words), otherwise: "" });
-  }
+  // Written first: where that fails, what was there goes on as it was. systemd reads the new files at the reload.
   for (const { path, text, file, backup } of changed) {
     if (backup !== null && file !== undefined) steps.push({ do: "write", path: backup, text: file.text });
     steps.push({ do: "write", path, text });
+  }
+  if (elsewhere.length > 0 || units.some(({ fate }) => fate === "replaced")) {
+    // Stopped before disable, which reloads: their run ends as their unit says. That it is cut short is no failure of ours.
+    for (const words of [
+      ["stop", timerUnit, serviceUnit],
+      ["disable", timerUnit],
+      ["reset-failed", serviceUnit],
+    ])
+      steps.push({ ...systemctl(...words), otherwise: "" });
   }
   const is = async (unit: string, property: string, value: string): Promise<boolean> =>
     (await manager.property(unit, property)) === value;

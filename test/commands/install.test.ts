@@ -77,7 +77,7 @@ describe("install", () => {
     expect(unit(timer)).toContain("OnCalendar=0/1:00");
   });
 
-  test("the original's timer is stopped before anything is written, kept as a copy, and replaced", async () => {
+  test("the original's timer is stopped, kept as a copy, and replaced", async () => {
     const { type, told, unit, units, state } = userHost();
     mkdirSync(join(units, `${service}.d`), { recursive: true });
     writeFileSync(join(units, timer), "[Timer]\nOnCalendar=*:0/5\n");
@@ -85,8 +85,8 @@ describe("install", () => {
     const { stdout, stderr } = await type(install);
     const commands = told();
     expect(commands.slice(1, 5)).toEqual([
-      `systemctl --user disable --now ${timer}`,
-      `systemctl --user stop ${service}`,
+      `systemctl --user stop ${timer} ${service}`,
+      `systemctl --user disable ${timer}`,
       `systemctl --user reset-failed ${service}`,
       "systemctl --user daemon-reload",
     ]);
@@ -99,6 +99,19 @@ describe("install", () => {
     expect(stderr).toContain(`${service}.d still apply`);
   });
 
+  test("the original goes on as it was where its files cannot be replaced", async () => {
+    const { type, told, units, state } = userHost();
+    putFile(join(units, timer));
+    mkdirSync(dirname(state), { recursive: true });
+    await type(install, "--dry-run");
+    putFile(join(state, "replaced-units")); // so that there is no place for the copy
+    await expect(type(install)).rejects.toMatchObject({
+      code: 2,
+      message: expect.stringContaining("cannot be changed"),
+    });
+    expect(told().filter((line) => line.startsWith("systemctl"))).toEqual([]);
+  });
+
   test("one in another directory that systemd reads is stopped too, and stays where it is", async () => {
     const { type, told, home, property } = userHost();
     const theirs = join(home, timer);
@@ -106,7 +119,10 @@ describe("install", () => {
     property(timer, "FragmentPath", theirs);
     const { stderr } = await type(install);
     expect(stderr).toContain(`${theirs}, which is not ours, stays`);
-    expect(told().slice(1, 3)).toEqual([`systemctl --user disable --now ${timer}`, `systemctl --user stop ${service}`]);
+    expect(told().slice(1, 3)).toEqual([
+      `systemctl --user stop ${timer} ${service}`,
+      `systemctl --user disable ${timer}`,
+    ]);
     expect(readFileSync(theirs, "utf8")).toContain("OnCalendar");
   });
 
