@@ -146,7 +146,9 @@ describe.runIf(canOpenLab())("under a real systemd", () => {
     await lab.sh(`systemctl --user restart ${name}.timer`);
     await lab.until("git -C ~/shop.git log -1 --format=%s main | grep -q 'Merge integration'");
     await lab.until(`journalctl --user -q -o cat -u ${name}.service | grep -q 'Failed to merge'`);
-    await lab.until(`journalctl --user -q -o cat -u ${name}.service | grep -q 'No projects pending'`);
+    await lab.until(
+      `journalctl --user -q -o cat -u ${name}.service --after-cursor='${since}' | grep -q 'No projects pending'`,
+    );
     await lab.sh(
       `systemctl --user stop ${name}.timer; rm -r ~/.config/systemd/user/${name}.timer.d; systemctl --user daemon-reload`,
     );
