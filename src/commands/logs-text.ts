@@ -103,7 +103,7 @@ function whatCame({ outcome, reason, detail, target, mergeCommit, tag, push }: P
       return [
         `merged${into}${commit}`,
         ...(tag === null ? [] : [tag]),
-        ...(push === null ? [] : [`push ${push}`]),
+        ...(push === null ? [] : [push === "pushed" ? "pushed" : `push ${push}`]),
       ].join(", ");
     }
     case "already_merged":

@@ -30,7 +30,10 @@ export async function watch(
   const raw = (on: boolean): void => {
     if (stdin.isTTY) stdin.setRawMode(on);
   };
+  /** Ctrl-Z: nothing is written until the shell lets us go on, or it would stay in what was on the terminal before. */
+  let suspended = false;
   const suspend = (): void => {
+    suspended = true;
     stdout.write(leave);
     raw(false);
     process.kill(process.pid, "SIGTSTP");
@@ -38,6 +41,7 @@ export async function watch(
   const resume = (): void => {
     raw(true);
     stdout.write(enter);
+    suspended = false;
     painted = "";
     redraw();
   };
@@ -67,8 +71,10 @@ export async function watch(
       const size = { columns: stdout.columns || 80, rows: stdout.rows || 24 };
       again = false;
       const next = frame(await draw(size), size.rows);
-      if (!ended && next !== painted) stdout.write(next);
-      painted = next;
+      if (!ended && !suspended && next !== painted) {
+        stdout.write(next);
+        painted = next;
+      }
       if (again) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, every);

@@ -103,7 +103,7 @@ describe("logs ID", () => {
         `     attempt ${second} · run ${run(2)}`,
         "",
         "2026-05-04 10:00:01 UTC · took 0.5 s",
-        "  🔀 merged into main as aaaaaaaaaaaa, push pushed",
+        "  🔀 merged into main as aaaaaaaaaaaa, pushed",
         "     developer  bbbbbbbbbbbb  dev",
         `     attempt ${third} · run ${run(3)}`,
         "  2026-05-04 10:00:02 UTC  Project 1: the remote is slow",
