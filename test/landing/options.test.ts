@@ -165,7 +165,7 @@ describe("run takes", () => {
     // What a person at a terminal was shown meanwhile: which project, which step, how many of how many.
     expect(steps).toEqual(
       expect.arrayContaining([
-        ...["looking at first (1 of 2)", "looking at second (2 of 2)"],
+        ...["looking at first", "looking at second"],
         ...["merging first · repository 1 of 2", "landing first in main · repository 1 of 2"],
       ]),
     );
