@@ -82,7 +82,7 @@ const written = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) ([A-Z]+) +(.*)$/;
 const ids = new RegExp(`(?: project=(\\d+))?(?: attempt=(${ulid}))?(?: run=(${ulid}))?$`);
 
 /** Null for what is no line of ours. */
-export function parseEvent(line: string): LogEvent | null {
+function parseEvent(line: string): LogEvent | null {
   if (line.startsWith("{")) return parseJson(line);
   const [, time = "", level = "", said = ""] = written.exec(line) ?? [];
   if (time === "") return null;

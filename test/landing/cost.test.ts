@@ -64,8 +64,8 @@ describe("git processes", () => {
     const db = await queueOf(repo, withProject(repo, "cart").spec, { spec_path: "/specs/x.md", status: "processing" });
     await tick(db);
     const { env, starts } = counting(repo);
-    for (const args of [[], ["--dry-run"], ["--only", "1"]])
-      expect((await tick(db, args, { env })).report.results).toEqual([]);
+    for (const args of [[], ["--dry-run"]]) expect((await tick(db, args, { env })).report.results).toEqual([]);
+    expect((await onQueue(db, ["run", "--only", "1"], { env })).code).toBe(5);
     expect(starts()).toEqual([]);
   });
 
