@@ -46,7 +46,7 @@ function appOf(world: World, runId: string, startedAt: number): App {
   return {
     queue: world.queue,
     config: world.config,
-    log: world.log,
+    log: logAbout(world.log, { run: runId }),
     runId,
     dryRun: world.dryRun,
     span: { startedAt, deadline: startedAt + world.config.run.maxRuntimeMs, gates: 0 },

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { logOf, onQueue, outcomeOf, queueOf, tick } from "../helpers/landing.ts";
 import { queueDb, sql, type Variant } from "../helpers/queueDb.ts";
@@ -98,6 +100,9 @@ describe("the log", () => {
     for (let look = 0; look < 3; look++) await tick(db); // the second sees that the target has moved
     const lines = logOf(db);
     expect(lines).toContainEqual("NOTICE Successfully merged project 1: lands");
+    const [attempt] = await sql(db, "SELECT attempt_id, run_id FROM merge_attempt WHERE project_id = 1");
+    const ids = `project=1 attempt=${attempt?.["attempt_id"]} run=${attempt?.["run_id"]}`;
+    expect(readFileSync(join(dirname(db), "logs", "auto_merge.log"), "utf8")).toContain(`project 1: lands ${ids}\n`);
     expect(lines).toContainEqual(
       expect.stringMatching(/^ERROR +Failed to merge project 2: conflict: developer conflicts/),
     );
