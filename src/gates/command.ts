@@ -32,6 +32,9 @@ export type GateEnd = {
 /** How long a gate that was told to end may take before it is killed, and its output to end after it. Milliseconds. */
 const grace = 3000;
 
+/** A longer setTimeout of Node fires at once. Milliseconds, almost 25 days. */
+const longestTimer = 2 ** 31 - 1;
+
 /** A shell's word for a child that was killed: who runs out of memory dies so. */
 const killed = 128 + 9;
 
@@ -63,10 +66,13 @@ export async function runGate(run: GateRun): Promise<GateEnd> {
     else signalGroup(child.pid, "SIGTERM");
     killer = setTimeout(() => signalGroup(child.pid, "SIGKILL"), unit === null ? grace : 2 * grace);
   };
-  const limit = setTimeout(() => {
-    state.timedOut = true;
-    stop();
-  }, run.timeoutMs);
+  const limit = setTimeout(
+    () => {
+      state.timedOut = true;
+      stop();
+    },
+    Math.min(run.timeoutMs, longestTimer),
+  );
   run.signal.addEventListener("abort", stop);
   if (run.signal.aborted) stop();
   const ended = await new Promise<{ code: number | null; signal: string | null; error: Error | null }>((done) => {
