@@ -156,7 +156,7 @@ async function verdictOn(
       return { ...cannotTell(gate, answer), gates: gates() };
     case "timeout": {
       const detail = `${called} ${answer.how}${ending(answer)}${together(with_)}`;
-      return failed("gate_timeout", detail, { output: answer.output, gates: gates() });
+      return failed("gate_timeout", detail, { output: kept(answer), gates: gates() });
     }
     case "fail": {
       const before = await askAbout(court, gate, exhibitBefore(plan, step), [step]);
@@ -167,13 +167,17 @@ async function verdictOn(
         const first = plan.steps.slice(0, plan.steps.indexOf(step));
         const where = `${visible(shortName(plan.receiver.target))}${first.length === 0 ? "" : ` with ${names(first)}`}`;
         const detail = `${called} ${before.how} on ${where} without this project too${ending(before)}`;
-        return held("blocked_by_dependency", detail, { ...more, output: before.output });
+        return held("blocked_by_dependency", detail, { ...more, output: kept(before) });
       }
       const detail = `${called} ${answer.how}${ending(answer)}${together(with_)}`;
-      return failed("gate_failed", detail, { ...more, output: answer.output });
+      return failed("gate_failed", detail, { ...more, output: kept(answer) });
     }
   }
 }
+
+/** What is kept of its output: the end, and where the rest is. */
+const kept = ({ output, outputFile }: Answer): string =>
+  outputFile === null || output === "" ? output : `${output.replace(/\n?$/, "\n")}[all of it: ${outputFile}]\n`;
 
 const ending = (answer: Answer): string => {
   const line = lastLine(answer.output);
@@ -196,7 +200,7 @@ const noTime = (gate: Gate): Trouble =>
 
 const cannotTell = (gate: Gate, answer: Answer): Trouble =>
   held("repository_busy", `gate ${visible(gate.name)} ${visible(answer.how)}${ending(answer)}`, {
-    output: answer.output,
+    output: kept(answer),
     transient: true,
   });
 

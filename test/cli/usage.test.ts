@@ -179,13 +179,13 @@ describe("config", () => {
   });
 
   test("check lists everything that is wrong, and is 2", async () => {
-    const options = home("[run]\nbatchsize = 3\n[gate]\n[log]\nlevel = 5\n");
+    const options = home("[run]\nbatchsize = 3\n[resolver]\n[log]\nlevel = 5\n");
     const { code, stdout } = await cli(["config", "check"], options);
     const file = `${options.cwd}/orchestrator-merge/config.toml`;
     expect(code).toBe(2);
     expect(stdout.split("\n").filter((line) => line.startsWith(file))).toEqual([
       `${file}:2: unknown key "batchsize" in [run]. Did you mean batch_size?`,
-      `${file}:3: [gate] belongs to a feature that this version does not have yet.`,
+      `${file}:3: [resolver] belongs to a feature that this version does not have yet.`,
       `${file}:5: [log] level does not take 5.`,
     ]);
     const json = await cli(["config", "check", "--json"], options);

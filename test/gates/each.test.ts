@@ -26,6 +26,7 @@ describe("a gate's word", () => {
     const [failing] = await w.gatesOf(2);
     expect(failing).toMatchObject({ verdict: "fail", exitCode: 3, remembered: false });
     expect(readFileSync(String(failing?.["outputFile"]), "utf8")).toBe("several\n2 tests failed\n");
+    expect((await w.command("explain", "2")).stdout).toMatch(/2 tests failed\n.*all of it: .*logs\/gates\/.*\.log/);
     expect(String(failing?.["outputFile"])).toContain(join(repo.dir, "logs", "gates"));
     expect(await w.gatesOf(1)).toMatchObject([{ verdict: "pass", exitCode: 0 }]);
     const [wait] = await sql(
@@ -181,15 +182,18 @@ describe("where it runs", () => {
     expect(w.left()).toEqual([]);
   });
 
-  test("a filter that only the repository names does not run; hooks of templates do not either", async () => {
-    const repo = makeRepo({ files: { "x.up": "x\n" } });
+  test("a filter that only the repository names does not run, the user's own does; in a repository with sha256 too", async () => {
+    const files = { "x.up": "x\n", "y.low": "y\n", ".gitattributes": "*.low filter=user\n" };
+    const repo = makeRepo({ files, format: "sha256" });
     const w = await world(repo, ["a"]);
+    writeFiles(repo.dir, { ".gitconfig": '[filter "user"]\n\tsmudge = tr a-z A-Z\n\tclean = tr A-Z a-z\n' });
     repo.git("config", "filter.mine.smudge", `touch ${repo.dir}/planted; cat`);
     writeFiles(repo.path, {
       ".git/info/attributes": "*.up filter=mine\n",
       ".git/hooks/post-checkout": { program: `#!/bin/sh\ntouch ${repo.dir}/planted\n` },
     });
-    expect((await w.run([], gate(repo, "exit 0"))).of(1).outcome).toBe("merged");
+    const done = await w.run([], gate(repo, "grep -q x x.up && grep -q Y y.low"));
+    expect(done.of(1)).toMatchObject({ outcome: "merged" });
     expect(existsSync(join(repo.dir, "planted"))).toBe(false);
   });
 });
