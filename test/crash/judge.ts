@@ -155,14 +155,15 @@ function leftovers(slot: Slot, now: Look, temporaryToo: boolean): string[] {
   return [...locks, ...pending.map((name) => `left behind: ${name}`), ...temporary, ...processes];
 }
 
-/** Each head came in by exactly one first-parent merge; a backup and a tag a project; nothing else came in. */
+/** Each head came in by exactly one first-parent merge, or a commit that names it; a backup and a tag a project; nothing else came in. */
 async function landings(world: World, now: Look): Promise<string[]> {
   const wrong: string[] = [];
-  const log = await git(world.main.path, "log", "--first-parent", "--format=%H %P", `${world.base}..refs/heads/main`);
+  const format = "--format=%H %P %(trailers:key=Orchestrator-Head,valueonly,separator=%x20)";
+  const log = await git(world.main.path, "log", "--first-parent", format, `${world.base}..refs/heads/main`);
   const merges = log
     .split("\n")
     .filter((line) => line !== "")
-    .map((line) => line.split(" "))
+    .map((line) => line.trim().split(" "))
     .map(([oid = "", first = "", second = "", ...more]) => ({ oid, first, second, more }));
   const heads = [...world.lands.values()].flat();
   if (merges.length !== heads.length) wrong.push(`${merges.length} commits on the target, ${heads.length} expected`);

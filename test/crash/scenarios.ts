@@ -20,10 +20,12 @@ export type World = {
   readonly main: Repo;
   readonly remote: Tree | null;
   readonly db: string;
+  /** A configuration file; without it there is none. */
+  readonly config?: string;
   /** The branch that receives, where it stood, and where it is checked out. */
   readonly base: string;
   readonly checkout: string | null;
-  /** Project -> the commits that must each come in by one merge of their own, and by no other. */
+  /** Project -> the commits that must each come in by one merge of their own (or squash, or rebase of one commit), and by no other. */
   readonly lands: ReadonlyMap<number, readonly string[]>;
   /** Project -> what merged_status must say when it does not land, and its heads, which must stay out. */
   readonly stays: ReadonlyMap<number, { readonly status: string; readonly heads: readonly string[] }>;
@@ -226,7 +228,39 @@ const withOrigin: Scenario = {
   },
 };
 
+/** One project is squashed, another rebased onto it, where the target is checked out. */
+const retold: Scenario = {
+  name: "squashed and rebased",
+  async build(dir) {
+    const main = start(dir);
+    const one = withProject(main, "first", {
+      files: { "text.txt": `first\n${lines("text", 40)}`, "one/a.txt": "a\n" },
+    });
+    one.agent.git("rm", "-q", "gone.txt");
+    const first = one.agent.commit({ "one/a.txt": "again\n" });
+    const two = withProject(main, "second", {
+      files: { "text.txt": `${lines("text", 40)}last\n`, "new/b.txt": "b\n" },
+    });
+    main.commit({ "since.txt": "the target has moved on\n" });
+    usersWork(main);
+    const config = join(dir, "config.toml");
+    const rule = `[[rule]]\nmatch = {name = "second"}\nstrategy = "rebase"\n`;
+    writeFiles(dir, { "config.toml": `[merge]\nstrategy = "squash"\n${rule}` });
+    const base = main.head();
+    const db = await queueOf(main, one.spec, two.spec);
+    const lands = new Map([
+      [1, [first]],
+      [2, [two.agent.head()]],
+    ]);
+    const untouched = [one.agent.path, two.agent.path];
+    return { main, remote: null, db, config, base, checkout: main.path, lands, stays: new Map(), untouched };
+  },
+};
+
 export const scenarios: readonly Scenario[] = [checkedOut, elsewhere, chained, withOrigin];
+
+/** Those, and what differs from a merge in its commits alone: once through the kills is enough for it. */
+export const allScenarios: readonly Scenario[] = [...scenarios, retold];
 
 /** The same commands, in another working tree of the same repository. */
 function inside(repo: Repo, path: string): Pick<Tree, "path" | "git" | "write"> {

@@ -69,8 +69,9 @@ export async function makeSlot(scenario: Scenario): Promise<Slot> {
     TMPDIR: join(path, "tmp"),
   };
 
+  const config = world.config === undefined ? [] : ["--config", world.config];
   const start: Slot["start"] = (args = ["run", "--json"], before = []) => {
-    const [command = "", ...rest] = [...before, file, ...first, ...args, "--db", world.db];
+    const [command = "", ...rest] = [...before, file, ...first, ...args, "--db", world.db, ...config];
     const child = spawn(command, rest, { cwd: path, env, stdio: ["ignore", "pipe", "pipe"] });
     const said = { stdout: "", stderr: "" };
     for (const name of ["stdout", "stderr"] as const) {
