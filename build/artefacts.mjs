@@ -15,6 +15,8 @@ const stubs = {
   "@libsql/isomorphic-ws": "export const WebSocket = globalThis.WebSocket;",
   // zx's preparations for running unbundled under Deno, with import.meta, which the executable's format has not.
   "./deno.js": "",
+  // nodemailer's list of file types, 85 KB that every start would read: no mail of ours has a file with it.
+  "./mime-types.js": "export const detectMimeType = () => 'application/octet-stream', detectExtension = () => 'bin';",
 };
 
 const plugin = (loader) => ({

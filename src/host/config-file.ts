@@ -8,6 +8,7 @@ import { parseSize } from "../core/sizes.ts";
 import type { Config, Env, Inspected } from "./config.ts";
 import { defaults } from "./config.ts";
 import { keyLines } from "./config-lines.ts";
+import { notifySettings } from "./config-notify.ts";
 import type { Origins, Problem } from "./config-problems.ts";
 import { findProblems } from "./config-problems.ts";
 import { readGate, readRules } from "./config-rules.ts";
@@ -43,7 +44,7 @@ export async function inspectFile(
     const base = file === undefined || origins.variables.has(key) ? host.cwd : dirname(file.path);
     return resolve(base, expandHome(value, host.env));
   };
-  const config = effective(valid, path, await readRules(valid, sources, host.env));
+  const config = effective(valid, path, host.env, await readRules(valid, sources, host.env));
   return { file, loaded: { config, file, sources, warnings }, problems: [] };
 }
 
@@ -76,7 +77,12 @@ function syntaxProblem(error: TomlError, file: ConfigFile): Problem {
 const longestTimer = 2 ** 31 - 1;
 
 /** The file's names and units become the program's. Paths are seen from the file's directory, those of variables from the current one. */
-function effective(raw: RawConfig, path: (key: string, value: string) => string, rules: readonly Rule[]): Config {
+function effective(
+  raw: RawConfig,
+  path: (key: string, value: string) => string,
+  env: Env,
+  rules: readonly Rule[],
+): Config {
   const { queue, run, merge, push, tag, backup, gate, log } = raw;
   const d = defaults;
   const ms = (text: string | undefined, otherwise: number): number =>
@@ -115,6 +121,7 @@ function effective(raw: RawConfig, path: (key: string, value: string) => string,
       gates: gate?.command === undefined ? d.gate.gates : [readGate({ ...gate, command: gate.command })],
       mode: gate?.mode ?? d.gate.mode,
     },
+    notify: notifySettings(raw.notify, path, env),
     log: {
       file: log?.file === undefined ? null : path("log.file", log.file),
       level: log?.level ?? d.log.level,

@@ -1,5 +1,6 @@
 import type * as z from "zod/mini";
 import { findNonsense } from "./config-meaning.ts";
+import { findNotifyNonsense } from "./config-notify.ts";
 import { configSchema, notBuilt, notBuiltValues } from "./config-schema.ts";
 import { didYouMean } from "./nearest.ts";
 
@@ -37,7 +38,7 @@ export function findProblems(raw: Record<string, unknown>, origins: Origins): Pr
   }
   for (const { path, says, wayOut } of result.data === undefined || problems.length > 0
     ? []
-    : findNonsense(result.data)) {
+    : [...findNonsense(result.data), ...findNotifyNonsense(result.data, origins.variables)]) {
     problems.push(problem(path, `${label(path, origins)} ${says}`, wayOut, origins));
   }
   return problems.sort((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY));

@@ -1,4 +1,5 @@
 import { exitCode, UserError } from "../core/errors.ts";
+import type { NotifySettings } from "../core/notify.ts";
 import type { Gate, Rule, Strategy } from "../core/rules.ts";
 import type { Problem } from "./config-problems.ts";
 import type { ConfigFile } from "./paths.ts";
@@ -40,6 +41,7 @@ export type Config = {
     /** each landing by itself, or the whole of a run's landings at once */
     readonly mode: "each" | "batch";
   };
+  readonly notify: NotifySettings;
   readonly log: {
     /** null: beside the database */
     readonly file: string | null;
@@ -66,6 +68,16 @@ export const defaults: Config = {
   tag: { mode: "push" },
   backup: { keepMs: 14 * 86_400_000 },
   gate: { gates: [], mode: "each" },
+  notify: {
+    on: ["failed", "held", "approval", "push", "died"],
+    heldAfterMs: 3_600_000,
+    pushAfterMs: 3_600_000,
+    slack: null,
+    webhook: null,
+    email: null,
+    desktop: false,
+    command: null,
+  },
   log: { file: null, level: "info", format: "text", maxSizeBytes: 10_000_000 },
   rules: [],
 };

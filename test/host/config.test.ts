@@ -54,6 +54,15 @@ command = ["make", "check"]
 timeout = "10m"
 env = { CI = "yes" }
 mode = "batch"
+[notify]
+on = ["merged", "died"]
+held_after = "2h"
+push_after = "30m"
+slack = { url_file = "slack" }
+webhook = { url_file = "~/hook", secret_file = "/s/secret" }
+email = { host = "mail.example.com", user = "bot", password_file = "pw", from = "a@example.com", to = ["b@example.com"] }
+desktop = true
+command = ["./tell", "x"]
 [log]
 file = "logs/own.log"
 level = "debug"
@@ -100,10 +109,28 @@ test("every key is read, in its own unit, with paths seen from the file", async 
       gates: [{ name: "make check", command: ["make", "check"], timeoutMs: 600_000, env: { CI: "yes" } }],
       mode: "batch",
     },
+    notify: {
+      on: ["merged", "died"],
+      heldAfterMs: 7_200_000,
+      pushAfterMs: 1_800_000,
+      slack: { urlFile: join(here.flag, "../slack") },
+      webhook: { url: null, urlFile: "/home/me/hook", secretFile: "/s/secret" },
+      email: {
+        host: "mail.example.com",
+        port: 587,
+        security: "starttls",
+        user: "bot",
+        passwordFile: join(here.flag, "../pw"),
+        from: "a@example.com",
+        to: ["b@example.com"],
+      },
+      desktop: true,
+      command: [join(here.flag, "../tell"), "x"],
+    },
     log: { file: join(here.flag, "../logs/own.log"), level: "debug", format: "json", maxSizeBytes: 1_000_000 },
   });
   expect(rules.map(({ set, source }) => ({ set, source }))).toEqual([
-    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 37" },
+    { set: { trust: true, action: "skip", target: "develop", push: "off" }, source: "config file line 46" },
   ]);
 });
 
@@ -169,7 +196,29 @@ describe("what is wrong is said with its line", () => {
     ['[gate]\ncommand = ["true"]\ntimeout = "9m"', "3: [gate] timeout gives a gate more time than a whole run has."],
     ["[backup]\nkeep = 14", "2: [backup] keep does not take 14."],
     ["[resolver]", "1: [resolver] belongs to a feature that this version does not have yet."],
-    ["[notify]", "1: [notify] belongs to a feature that this version does not have yet."],
+    ["[notify]\nslak = {}", '2: unknown key "slak" in [notify]. Did you mean slack?'],
+    ['[notify]\non = ["failed", "landed"]', '2: [notify] on item 2 does not take "landed".'],
+    ["[notify]\nslack = {}", "2: [notify] slack has no address."],
+    ['[notify]\nslack = "https://x"', '2: [notify] slack does not take "https://x".'],
+    ['[notify.slack]\nurl = "x"', '2: unknown key "url" in [notify.slack].'],
+    ["[notify.webhook]", "1: [notify] webhook has no address."],
+    ['[notify.webhook]\nurl_file = "x"\nurl = "http://y"', "1: [notify] webhook has two addresses."],
+    [
+      '[notify]\nwebhook = { url = "https://me:hunter2@x" }',
+      "2: [notify.webhook] url does not take a URL with a secret in it.",
+    ],
+    ['[notify.email]\nhost = "x"\nfrom = "a@b"', "1: [notify.email] to is missing."],
+    ['[notify.email]\nhost = "x"\nfrom = "a@b"\nto = ["c"]', '4: [notify.email] to item 1 does not take "c".'],
+    ['[notify.email]\nhost = "x"\nfrom = "a@b"\nto = ["c@d"]\nport = 0', "5: [notify.email] port does not take 0."],
+    [
+      '[notify.email]\nhost = "x"\nfrom = "a@b"\nto = ["c@d"]\nuser = "u"',
+      "5: [notify.email] user has no password with it.",
+    ],
+    [
+      '[notify.email]\nhost = "x"\nfrom = "a@b"\nto = ["c@d"]\nuser = "u"\npassword_file = "p"\nsecurity = "none"',
+      "7: [notify.email] security sends the password for all to read.",
+    ],
+    ["[notify]\ncommand = []", "2: [notify] command does not take []."],
     ...['resolver = "x"', 'notify = "x"'].map((key) => [
       `[[rule]]\nmatch = {name = "x"}\n${key}`,
       `3: [[rule]] ${key.split(" ")[0]} belongs to a feature that this version does not have yet.`,
@@ -241,6 +290,26 @@ describe("variables override the file", () => {
     expect(sources.get("log.level")).toBe("config file line 4");
   });
 
+  test("of tables too, and secrets switch on what they are for, and are kept nowhere", async () => {
+    const env = {
+      ORCHESTRATOR_MERGE_NOTIFY_SLACK_URL: "https://hooks.example.com/hunter2",
+      ORCHESTRATOR_MERGE_NOTIFY_WEBHOOK_URL: "https://ci.example.com/hunter2",
+      ORCHESTRATOR_MERGE_NOTIFY_EMAIL_PASSWORD: "hunter2",
+      ORCHESTRATOR_MERGE_NOTIFY_EMAIL_PORT: "2525",
+      ORCHESTRATOR_MERGE_NOTIFY_DESKTOP: "true",
+    };
+    const file = '[notify.email]\nhost = "x"\nfrom = "a@b"\nto = ["c@d"]\nuser = "u"';
+    const loaded = await loadConfig(place(file, env));
+    const { slack, webhook, email, desktop } = loaded.config.notify;
+    expect([slack, webhook?.url, email?.port, desktop]).toEqual([
+      { urlFile: null },
+      env.ORCHESTRATOR_MERGE_NOTIFY_WEBHOOK_URL,
+      2525,
+      true,
+    ]);
+    expect(JSON.stringify(listSettings(loaded))).not.toContain("hunter2");
+  });
+
   test("without a file too", async () => {
     const cwd = temporaryDirectory();
     const env = { HOME: cwd, ORCHESTRATOR_MERGE_TAG_MODE: "off" };
@@ -277,7 +346,7 @@ test("the list of settings names every key once, in a notation that the file tak
   for (const { key, value: shown } of settings) {
     const [section = "", name = ""] = key.split(".");
     // Of a gate's variables only the names are shown: a value may be a secret.
-    const value = key === "gate.env" ? '{ CI = "yes" }' : JSON.stringify(shown);
+    const value = key === "gate.env" ? '{ CI = "yes" }' : toml(value);
     sections.set(section, [...(sections.get(section) ?? []), `${name} = ${value}`]);
   }
   const text = [...sections].map(([section, lines]) => `[${section}]\n${lines.join("\n")}`).join("\n");
@@ -286,6 +355,14 @@ test("the list of settings names every key once, in a notation that the file tak
   expect(again).toEqual(written);
   expect(new Set(settings.map(({ source }) => source)).has("default")).toBe(false);
 });
+
+/** JSON is TOML, but for tables. */
+const toml = (value: unknown): string =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? `{ ${Object.entries(value)
+        .map(([key, inner]) => `${key} = ${JSON.stringify(inner)}`)
+        .join(", ")} }`
+    : JSON.stringify(value);
 
 describe("the JSON Schema says what the parser says", () => {
   // Strict: a keyword that it does not know is an error, not ignored.
@@ -302,6 +379,11 @@ describe("the JSON Schema says what the parser says", () => {
     [{ run: { foo: 1 } }, false],
     [{ gate: {} }, true],
     [{ gate: { command: [] } }, false],
+    [{ notify: { slack: { url_file: "x" }, email: { host: "h", from: "a@b", to: ["c@d"] } } }, true],
+    [{ notify: { on: ["landed"] } }, false],
+    [{ notify: { webhook: { url: "ftp://x" } } }, false],
+    [{ notify: { email: { host: "h", from: "a@b", to: [] } } }, false],
+    [{ notify: { email: { host: "h", from: "a@b", to: ["c@d"], port: 70000 } } }, false],
     [{ log: { max_size: "10" } }, false],
     [{ log: { level: "loud" } }, false],
     [{ log: { format: "yaml" } }, false],
