@@ -7,6 +7,7 @@ import type { Snapshot } from "../git/snapshot.ts";
 import type { Config } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
 import type { Queue } from "../queue/database.ts";
+import type { Outbox } from "../queue/outbox.ts";
 
 /** What a tick works with. Time and randomness come in here and nowhere else. */
 export type App = {
@@ -14,6 +15,8 @@ export type App = {
   readonly git: GitContext;
   readonly config: Config;
   readonly log: Log;
+  /** what the transactions of the tick put down to be told of; null: nobody is to be told of anything */
+  readonly outbox: Outbox | null;
   readonly runId: string;
   readonly dryRun: boolean;
   /** When this run began and when it begins nothing new any more, unix milliseconds; and how many gates it has begun. */

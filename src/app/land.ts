@@ -68,7 +68,7 @@ export async function land(
       if (checkout !== null && head !== null) await putBackWhatIsOurs(deaf, place, intent, { ...checkout, head });
       return leaveOpen(second);
     }
-    await record(app.queue, lease, intent, app.now());
+    await record(app.queue, lease, intent, app.now(), app.outbox);
     return { intent };
   };
   // The intent stays open: the next tick reads git and goes on from there, or puts things back.

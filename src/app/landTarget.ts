@@ -153,7 +153,7 @@ async function landBatch(
       plan.steps.map((step) => step.work),
       crowded,
     );
-    if (lease !== null) await recordAlready(app.queue, lease, already, withheld, app.now());
+    if (lease !== null) await recordAlready(app.queue, lease, already, withheld, app.now(), app.outbox);
     return;
   }
   if (lease === null) {
@@ -163,13 +163,13 @@ async function landBatch(
   // Work that only the remote's branch has is in our target once that is taken in, and not before.
   const brought = already.length > 0 && plan.tip !== progress.receiver.old;
   if (plan.steps.length === 0 && !brought) {
-    await recordAlready(app.queue, lease, already, withheld, app.now());
+    await recordAlready(app.queue, lease, already, withheld, app.now(), app.outbox);
     return;
   }
   const landing = await land(app, place, lease, plan, details).catch(noRoom);
   if (!("intent" in landing)) progress.landed = progress.landed.filter((one) => !already.includes(one));
   if ("intent" in landing) {
-    await recordAlready(app.queue, lease, already, withheld, app.now());
+    await recordAlready(app.queue, lease, already, withheld, app.now(), app.outbox);
     progress.landed.push(...landing.intent.landed);
     progress.tags.push(...landing.intent.refs.tags);
     progress.receiver = after(plan);

@@ -5,6 +5,7 @@ import { isAncestor } from "../git/ancestry.ts";
 import { git } from "../git/process.ts";
 import { listRemote, push as pushRefs, type Remote } from "../git/remote.ts";
 import type { Lease } from "../queue/leases.ts";
+import { postPush } from "../queue/outbox.ts";
 import { type Debt, owedTags, recordPush, writePush } from "../queue/pushes.ts";
 import { clearRemoteLocks } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
@@ -59,6 +60,7 @@ export async function pushTarget(
       lease,
       { repository, target, state, detail, failures: nth, nextAt: nth === 0 || moved ? null : app.now() + wait },
       app.now(),
+      app.outbox,
       output,
     );
     return { repository, target, remote: remote?.name ?? null, state, detail, moved };
@@ -105,7 +107,7 @@ export async function postpone(
   const report = { repository, target, remote: null, state: "pending", detail: trouble.detail, moved: false } as const;
   if (app.git.signal.aborted) return report;
   const nextAt = app.now() + backoff(failures + 1, waits.failed, waits.failedLimit, app.random());
-  await recordPush(app.queue, lease, { ...report, failures: failures + 1, nextAt }, app.now());
+  await recordPush(app.queue, lease, { ...report, failures: failures + 1, nextAt }, app.now(), app.outbox);
   return report;
 }
 
@@ -113,9 +115,11 @@ export async function postpone(
 export async function postponeUnvisited(app: App, debt: Debt, detail: string): Promise<PushReport> {
   const { repository, target, failures } = debt;
   const nextAt = app.now() + backoff(failures + 1, waits.refused, waits.limit, app.random());
-  await app.queue.write((tx) =>
-    writePush(tx, repository, target, { state: "pending", detail, failures: failures + 1, nextAt }, app.now()),
-  );
+  const owed = { repository, target, state: "pending", detail, failures: failures + 1, nextAt } as const;
+  await app.queue.write(async (tx) => {
+    await writePush(tx, repository, target, owed, app.now());
+    await postPush(tx, app.outbox, owed);
+  });
   return { repository, target, remote: null, state: "pending", detail, moved: false };
 }
 

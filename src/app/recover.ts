@@ -72,7 +72,7 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
     // A transaction of several refs is not all or nothing for one who is killed in it: what there is already stays.
     const trouble = await finishRefs(app.git, place.refs, gitDir, intent, refs);
     if (trouble !== null) return trouble;
-    await record(app.queue, lease, intent, app.now());
+    await record(app.queue, lease, intent, app.now(), app.outbox);
     return found;
   };
   const takeBack = async (found: Finding): Promise<Finding | Trouble> => {

@@ -74,7 +74,7 @@ export async function settleMisses(
           : null,
     });
   }
-  if (!app.dryRun) await recordMisses(app.queue, app.runId, misses, app.now());
+  if (!app.dryRun) await recordMisses(app.queue, app.runId, misses, app.now(), app.outbox);
 }
 
 /** Logs what has landed: at once, for whoever is killed in the push that follows has landed it all the same. */

@@ -8,6 +8,7 @@ import { recordIdle } from "../queue/runs.ts";
 import type { App } from "./context.ts";
 import type { Look } from "./look.ts";
 import { emptyReport, type Report } from "./report.ts";
+import { outboxOf, tell } from "./tell.ts";
 import { findWork, type TickOptions } from "./work.ts";
 
 /** The world around one tick, as the command line has it. */
@@ -34,11 +35,14 @@ export async function startTick(world: World, options: TickOptions): Promise<Rep
     if (!dryRun) await recordIdle(queue, startedAt, work.housekeeping);
     const later = work.waiting === 0 ? "" : ` (${work.waiting} tried again later)`;
     log.info(`No projects pending merge${later}`);
+    await tell(world);
     return emptyReport(runId, startedAt, dryRun);
   }
   // Loaded only now: zx and all that works with git cost an idle tick a third of its time.
   const [{ tick }, { isAlive, self }] = await Promise.all([import("./tick.ts"), import("../git/orphans.ts")]);
-  return await tick(appOf(world, runId, startedAt), work, { runId, ...self() }, isAlive, options);
+  const report = await tick(appOf(world, runId, startedAt), work, { runId, ...self() }, isAlive, options);
+  await tell(world);
+  return report;
 }
 
 /** What the pipeline works with, in the real world. */
@@ -47,6 +51,7 @@ function appOf(world: World, runId: string, startedAt: number): App {
     queue: world.queue,
     config: world.config,
     log: logAbout(world.log, { run: runId }),
+    outbox: outboxOf(world.config),
     runId,
     dryRun: world.dryRun,
     span: { startedAt, deadline: startedAt + world.config.run.maxRuntimeMs, gates: 0 },

@@ -7,6 +7,7 @@ import { locateRepository } from "../git/repository.ts";
 import { removeLeftScratches } from "../git/scratch.ts";
 import { gatesDirectory } from "../host/paths.ts";
 import { LeaseLost, type Owner } from "../queue/leases.ts";
+import { postDied } from "../queue/outbox.ts";
 import { type Debt, debts } from "../queue/pushes.ts";
 import { beginRun, endRun } from "../queue/runs.ts";
 import { declaredBranches } from "./candidates.ts";
@@ -23,7 +24,7 @@ import { emptyReport, type Report, type Result, summary } from "./report.ts";
 import { retire } from "./retention.ts";
 import { logLanded, settleGroup, settleMisses, type Tally } from "./settle.ts";
 import { refused } from "./trouble.ts";
-import { openVisits, type Visits } from "./visit.ts";
+import { openVisits, type Visit, type Visits } from "./visit.ts";
 import { isDue, type TickOptions, type WorkToDo } from "./work.ts";
 
 /** Tells whether the process of that number that started then still runs. */
@@ -264,7 +265,23 @@ async function recoverRepository(
       app.log.notice(`Successfully merged project ${id}: ${visible(name)}`, { project: id, attempt: attemptId });
     }
   }
+  await tellOfDeath(app, path, visit);
   return visit.recovered;
+}
+
+/** Puts the runs that died here into the outbox. Of a run that held several repositories it is told once, of the first. */
+async function tellOfDeath(app: App, path: string, visit: Visit): Promise<void> {
+  if (visit.dead.length === 0 || app.outbox === null) return;
+  const landings = visit.recovered.map(
+    ({ did, projects }) => `${projects.map(({ id, name }) => `${id} ${visible(name)}`).join(", ")} ${did}`,
+  );
+  const left = landings.length === 0 ? "It had no landing under way" : `Of its landings: ${landings.join("; ")}`;
+  await app.queue.write(async (tx) => {
+    for (const runId of visit.dead) {
+      const detail = `A run was killed in ${path}. ${left}.`;
+      await postDied(tx, app.outbox, { id: runId, runId, repository: path, detail }, app.now());
+    }
+  });
 }
 
 async function payDebt(app: App, visits: Visits, debt: Debt): Promise<PushReport | null> {

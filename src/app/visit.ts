@@ -22,6 +22,8 @@ export type Visit = {
   /** Null in a dry run: nothing may be written. */
   readonly lease: Lease | null;
   readonly recovered: readonly Recovered[];
+  /** The runs that were killed in it, and of which something was left. */
+  readonly dead: readonly string[];
 };
 
 export type Visits = {
@@ -94,7 +96,7 @@ export function openVisits(
     }
     const place = await openWorkplace(app, repository, given.declaredBranches);
     if ("transcript" in place) return await leave(unreadable(repository.topLevel ?? repository.commonDir, place));
-    const visit = { repository, place, lease, recovered: [] };
+    const visit = { repository, place, lease, recovered: [], dead: [...dead] };
     if (place.snapshot.refStorage !== "files") {
       const format = visible(place.snapshot.refStorage);
       const said = `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${format} format, which this version does not read: git refs migrate --ref-format=files.`;

@@ -2,6 +2,7 @@ import type { GateRecord } from "../core/verdicts.ts";
 import type { Queue, Transaction } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
 import { demandLease, type Lease } from "./leases.ts";
+import { type Outbox, postLanded, postMiss } from "./outbox.ts";
 import { type Debt, type PushState, writePush } from "./pushes.ts";
 import { integer, requiredInteger, requiredText, selectColumns, text } from "./rows.ts";
 
@@ -142,7 +143,13 @@ async function changedRows(tx: Transaction, queue: Queue, landed: readonly Lande
 }
 
 /** D: git has shown the landing in the target; now the rows say so, and what is owed to the remote. */
-export async function record(queue: Queue, lease: Lease, intent: Intent, now: number): Promise<void> {
+export async function record(
+  queue: Queue,
+  lease: Lease,
+  intent: Intent,
+  now: number,
+  outbox: Outbox | null,
+): Promise<void> {
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
     await tx.run("UPDATE merge_landing SET state = 'recorded', closed_at = ? WHERE landing_id = ?", [
@@ -151,6 +158,7 @@ export async function record(queue: Queue, lease: Lease, intent: Intent, now: nu
     ]);
     for (const landed of intent.landed) {
       await recordLanded(tx, lease.runId, landed, intent.landingId, intent.push.state, now);
+      await postLanded(tx, outbox, landed, now);
     }
     const { state } = intent.push;
     if (state !== "none" && state !== "off") {
@@ -175,13 +183,16 @@ export async function recordAlready(
   landed: readonly Landed[],
   push: Pick<Debt, "state" | "detail"> | null,
   now: number,
+  outbox: Outbox | null,
 ): Promise<void> {
   if (landed.length === 0) return;
   await queue.write(async (tx) => {
     await demandLease(tx, lease);
     const overruled = await changedRows(tx, queue, landed);
     for (const one of landed) {
-      if (!overruled.includes(one.projectId)) await recordLanded(tx, lease.runId, one, null, push?.state ?? null, now);
+      if (overruled.includes(one.projectId)) continue;
+      await recordLanded(tx, lease.runId, one, null, push?.state ?? null, now);
+      await postLanded(tx, outbox, one, now);
     }
     const target = landed[0]?.target ?? null;
     if (push !== null && target !== null) {
@@ -230,7 +241,13 @@ const stillSays = "SELECT 1 FROM project_queue WHERE id = ? AND merged_status IS
  * Writes down projects that failed or are held, where the row still says what it said when it was read: another value there is
  * somebody's wish, or the landing of another run, and it wins.
  */
-export async function recordMisses(queue: Queue, runId: string, misses: readonly Miss[], now: number): Promise<void> {
+export async function recordMisses(
+  queue: Queue,
+  runId: string,
+  misses: readonly Miss[],
+  now: number,
+  outbox: Outbox | null,
+): Promise<void> {
   if (misses.length === 0) return;
   await queue.write(async (tx) => {
     for (const miss of misses) {
@@ -272,6 +289,7 @@ export async function recordMisses(queue: Queue, runId: string, misses: readonly
           miss.attempt?.attemptId ?? null,
         ],
       );
+      await postMiss(tx, outbox, miss, now);
       if (miss.attempt === null) continue;
       await tx.run(
         `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, finished_at, outcome, reason, detail, repository,

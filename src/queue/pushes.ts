@@ -1,5 +1,6 @@
 import type { Queue, Transaction } from "./database.ts";
 import { demandLease, type Lease } from "./leases.ts";
+import { type Outbox, postPush } from "./outbox.ts";
 import { integer, requiredText, text } from "./rows.ts";
 
 /** The life of a push after its landing. Times are unix milliseconds. */
@@ -50,6 +51,7 @@ export async function recordPush(
   lease: Lease,
   debt: Debt,
   now: number,
+  outbox: Outbox | null,
   output: string | null = null,
 ): Promise<void> {
   await queue.write(async (tx) => {
@@ -63,6 +65,7 @@ export async function recordPush(
        WHERE repository = ? AND target = ? AND push IN ('pending','withheld','refused')`,
       [debt.state, output, debt.repository, debt.target],
     );
+    await postPush(tx, outbox, debt);
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Queue, Transaction } from "./database.ts";
 import type { Owner } from "./leases.ts";
 import { type Overridden, rememberOverridden } from "./overridden.ts";
+import { requiredInteger, requiredText } from "./rows.ts";
 
 /** What a tick leaves behind besides its projects. Times are unix milliseconds. */
 
@@ -38,6 +39,16 @@ export async function beginRun(queue: Queue, owner: Owner, now: number, housekee
       [kept],
     );
   });
+}
+
+/** The newest run without an end, unless somebody is told of its death already; it may still be at work. */
+export async function untoldRun(queue: Queue): Promise<{ runId: string; host: string; pid: number } | null> {
+  const [row] = await queue.read(
+    `SELECT run_id, host, pid FROM merge_run WHERE finished_at IS NULL
+       AND NOT EXISTS (SELECT 1 FROM merge_outbox AS o WHERE o.dedupe_key = 'died:' || run_id) ORDER BY run_id DESC LIMIT 1`,
+  );
+  if (row === undefined) return null;
+  return { runId: requiredText(row, "run_id"), host: requiredText(row, "host"), pid: requiredInteger(row, "pid") };
 }
 
 /** It ended; one that has no end was killed. */

@@ -52,7 +52,7 @@ test("tells a person what is added, how many will land, the oldest, and what to 
   ];
   const leave = "To leave them as they are: orchestrator-merge migrate --baseline now --db Q";
   expect(said(await run(["--dry-run", "--db", path]))).toEqual([
-    "Would migrate Q to schema 2",
+    "Would migrate Q to schema 3",
     ...added,
     ...table("would be"),
     ...outlook,
@@ -61,7 +61,7 @@ test("tells a person what is added, how many will land, the oldest, and what to 
     "",
   ]);
   const done = said(await run(["--db", path]));
-  expect(done[0]).toBe("Migrated Q to schema 2");
+  expect(done[0]).toBe("Migrated Q to schema 3");
   expect(done.slice(1)).toEqual([
     ...added,
     ...table("after"),
@@ -70,9 +70,9 @@ test("tells a person what is added, how many will land, the oldest, and what to 
     leave,
     "",
   ]);
-  expect(said(await run(["--db", path]))[0]).toBe("Q is up to date (schema 2)");
+  expect(said(await run(["--db", path]))[0]).toBe("Q is up to date (schema 3)");
   const skipped = said(await run(["--baseline", "now"], { ORCHESTRATOR_MERGE_DB: path }));
-  expect(skipped.slice(0, 2)).toEqual(["Updated Q (schema 2)", "rows     1,206 completed projects to skipped"]);
+  expect(skipped.slice(0, 2)).toEqual(["Updated Q (schema 3)", "rows     1,206 completed projects to skipped"]);
   expect(skipped.at(-2)).toBe("Nothing waits to be merged.");
 });
 
@@ -85,7 +85,7 @@ test("--json is the same as one document, times in ISO", async () => {
     dryRun: true,
     created: false,
     fromVersion: null,
-    toVersion: 2,
+    toVersion: 3,
     columnsAdded: ["merged_status", "merged_at"],
     indexesAdded: ["idx_merged_status", "idx_status_merged", "merge_recent", "merge_candidates", "merge_completed"],
     backfilled: 1,

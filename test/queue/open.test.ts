@@ -206,7 +206,7 @@ describe("bad input: exit 3 and the way out", () => {
     [
       "migrated by a newer program",
       (dir) => changed(dir, "UPDATE merge_schema SET version = 99"),
-      /was migrated by a newer orchestrator-merge \(schema 99, this one knows 1\)/,
+      /was migrated by a newer orchestrator-merge \(schema 99, this one knows 3\)/,
       /Install the newer version/,
     ],
   ];
