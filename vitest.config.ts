@@ -20,6 +20,7 @@ const slow = [
   "test/differential/**/*.test.ts",
   "test/systemd/**/*.test.ts",
   "test/web/**/*.test.ts",
+  "test/notify/built.test.ts",
   "test/readme.test.ts",
 ];
 

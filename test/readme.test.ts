@@ -21,6 +21,7 @@ const pages = [
   "docs/recovery.md",
   "docs/threat-model.md",
   "docs/monitoring.md",
+  "docs/notifications.md",
 ];
 const blocks = (page: string, language: string): string[] =>
   [...read(page).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, "gms"))].map((match) => match[1] ?? "");
@@ -114,14 +115,17 @@ describe("the README", () => {
     expect(withoutChance(transcriptIn(read("README.md")))).toEqual(withoutChance(takeTranscript()));
   });
 
-  test.each(["README.md", "docs/configuration.md"])("the configuration in %s is right", async (page) => {
-    const files = Object.fromEntries(blocks(page, "toml").map((block, index) => [`${index}.toml`, block]));
-    expect(Object.keys(files)).not.toHaveLength(0);
-    const directory = temporaryDirectory(files);
-    for (const file of Object.keys(files)) {
-      expect(await cli(["config", "check", "--config", join(directory, file)])).toMatchObject({ code: 0 });
-    }
-  });
+  test.each(["README.md", "docs/configuration.md", "docs/notifications.md"])(
+    "the configuration in %s is right",
+    async (page) => {
+      const files = Object.fromEntries(blocks(page, "toml").map((block, index) => [`${index}.toml`, block]));
+      expect(Object.keys(files)).not.toHaveLength(0);
+      const directory = temporaryDirectory(files);
+      for (const file of Object.keys(files)) {
+        expect(await cli(["config", "check", "--config", join(directory, file)])).toMatchObject({ code: 0 });
+      }
+    },
+  );
 });
 
 describe("every page", () => {

@@ -8,6 +8,7 @@ import { type Health, readHealth } from "../queue/health.ts";
 import { dbFlag } from "../queue/location.ts";
 import { type Check, fail, failed, ok } from "./doctor/check.ts";
 import { checkClock, checkUnits, meetManager, timerEnvironment } from "./doctor/host.ts";
+import { checkNotify } from "./doctor/notify.ts";
 import { checkGit, checkLeftovers, checkRemotes } from "./doctor/repositories.ts";
 
 /** How many repositories' remotes are asked. */
@@ -43,6 +44,7 @@ export async function examine(patient: Patient): Promise<Check[]> {
   const ofQueue: Check[] = [];
   if (loaded !== undefined) {
     const { config } = loaded;
+    checks.push(...checkNotify(config.notify, env));
     try {
       database = await patient.database();
       const { location, source } = database;

@@ -24,6 +24,7 @@ export const commands: readonly Entry[] = [
   entry("Looking", "logs", "a project's story across runs", () => import("./logs.ts")),
   entry("Looking", "dashboard", "the queue in a browser, and /metrics", () => import("./dashboard.ts")),
   entry("Looking", "audit", "prove from git what says merged", () => import("./audit.ts")),
+  entry("Looking", "notify", "test the notifiers; what is still to be told", () => import("./notify.ts")),
   entry("Setting up", "migrate", "make or update the queue database", () => import("./migrate.ts")),
   entry("Setting up", "config", "show or check the configuration", () => import("./config.ts")),
   entry("Setting up", "install", "let the timer of systemd run it", () => import("./install.ts")),

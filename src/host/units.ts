@@ -40,7 +40,10 @@ export function renderUnits(settings: UnitSettings): ReadonlyMap<string, string>
   const texts = [
     [serviceUnit, replaceLine(service, "ExecStart", [...start, `ExecStart=${quoted(program)} run`])],
     [timerUnit, replaceLine(timer, "OnCalendar", [`OnCalendar=${calendar}`])],
-    [failedUnit, failed],
+    [
+      failedUnit,
+      failed.replace(/^ExecStart=-.*$/m, () => [...start, `ExecStart=-${quoted(program)} notify died`].join("\n")),
+    ],
   ] as const;
   return new Map(texts.map(([name, text]) => [name, signed(text, settings.version)]));
 }

@@ -343,11 +343,11 @@ test("the list of settings names every key once, in a notation that the file tak
   const loaded = await loadConfig(place(full));
   const settings = listSettings(loaded);
   const sections = new Map<string, string[]>();
-  for (const { key, value: shown } of settings) {
+  for (const { key, value } of settings) {
     const [section = "", name = ""] = key.split(".");
     // Of a gate's variables only the names are shown: a value may be a secret.
-    const value = key === "gate.env" ? '{ CI = "yes" }' : toml(value);
-    sections.set(section, [...(sections.get(section) ?? []), `${name} = ${value}`]);
+    const written = key === "gate.env" ? '{ CI = "yes" }' : toml(value);
+    sections.set(section, [...(sections.get(section) ?? []), `${name} = ${written}`]);
   }
   const text = [...sections].map(([section, lines]) => `[${section}]\n${lines.join("\n")}`).join("\n");
   const { rules: _, ...written } = loaded.config;

@@ -192,8 +192,12 @@ describe.runIf(canOpenLab())("under a real systemd", () => {
 
     beforeEach(() => lab.sh(`${mend}; systemctl --user stop ${name}.timer; systemctl --user reset-failed`));
 
-    test("time, while it pushes; and the journal has it as an error", async () => {
+    test("time, while it pushes; the journal has it as an error, and a notifier is told", async () => {
       const since = await mark();
+      const config = '[notify]\\ncommand = ["tee", "-a", "told"]\\n';
+      await lab.sh(
+        `mkdir -p ~/.config/orchestrator-merge; printf '${config}' > ~/.config/orchestrator-merge/config.toml`,
+      );
       await lab.sh(project("late"));
       await lab.sh(hook("late", "sleep 300"));
       await lab.sh(dropIn(`${name}.service`, "[Service]", "TimeoutStartSec=2"));
@@ -205,7 +209,12 @@ describe.runIf(canOpenLab())("under a real systemd", () => {
       const told = (await journal(since)).filter(({ MESSAGE }) => MESSAGE.includes("died: timeout."));
       expect(told).toMatchObject([{ PRIORITY: "3" }]);
       expect((await lab.attempt("orchestrator-merge doctor")).stdout).toContain("it died: timeout.");
+      await lab.until("grep -q 'systemd says: timeout' ~/told");
       await recovers("late", 3);
+      // It is the death that the next run finds, and told once.
+      expect(await lab.sh('grep -o \'"event":"[a-z]*"\' ~/told; rm -r ~/told ~/.config/orchestrator-merge')).toBe(
+        '"event":"died"\n',
+      );
     });
 
     test("memory, while it pushes", async () => {
