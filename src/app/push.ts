@@ -82,12 +82,12 @@ export async function pushTarget(
     case "refused":
       return await settle("refused", result.detail, { output: result.transcript });
     case "failed": {
+      // The other side of a push to a directory on this host is our child: killed, it leaves its lock files there, done or not.
+      await clearRemoteLocks(app, place, target, began);
       if (await holds(app, place, remote, target, tip, tags)) {
         await moveTracking(place, remote, target, tip);
         return await settle("pushed", null);
       }
-      // The other side of a push to a directory on this host is our child: killed, it leaves its lock files there.
-      await clearRemoteLocks(app, place, target, began);
       app.log.debug(result.transcript);
       return await settle("pending", result.detail, { output: result.transcript });
     }

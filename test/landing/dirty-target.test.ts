@@ -117,7 +117,7 @@ describe("one blocked project", () => {
     const done = await tick(db);
     expect([1, 2, 3].map((id) => done.of(id).reason ?? done.of(id).outcome)).toEqual([
       "dirty_target",
-      "dirty_target",
+      "blocked_by_dependency",
       "merged",
     ]);
     expect(repo.read("README.md")).toBe("# Mine\n");
