@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { backoff } from "../core/backoff.ts";
 import { count, until } from "../core/describe.ts";
 import { type ChannelName, channelsOf, type EventName, isWanted } from "../core/notify.ts";
+import { decide } from "../core/rules.ts";
 import type { Config, Env } from "../host/config.ts";
 import type { Log } from "../host/log.ts";
 import { messagesOf } from "../notify/message.ts";
@@ -57,9 +58,9 @@ export async function deliver(teller: Teller): Promise<void> {
   await settleDeliveries(queue, [...verdicts, ...told.flat()], now());
 }
 
-/** What the rules say of the project that it is about. [[rule]] has no key `notify` yet: decide(subject, config).settings.notify belongs here. */
-const rulesSay = (_subject: Delivery["subject"], _config: Config): readonly EventName[] | false | undefined =>
-  undefined;
+/** What the rules say of the project that it is about. Nobody looks at its files for this: a rule that asks for a type cannot say `notify`. */
+const rulesSay = (subject: Delivery["subject"], config: Config): readonly EventName[] | null =>
+  subject === null ? null : decide({ ...subject, types: null }, config).settings.notify;
 
 function isForSomebody({ channel, happening: { event }, subject }: Delivery, config: Config): boolean {
   if (event === "test" || !channelsOf(config.notify).includes(channel)) return false;

@@ -5,11 +5,13 @@ import type { Outbox } from "../queue/outbox.ts";
 import type { Teller } from "./deliver.ts";
 
 /** What may be put into the outbox; null where no channel is wanted, and then nothing of all this costs anything. */
-export function outboxOf({ notify }: Config): Outbox | null {
+export function outboxOf({ notify, rules }: Config): Outbox | null {
   const channels = channelsOf(notify);
   if (channels.length === 0) return null;
   const { heldAfterMs, pushAfterMs } = notify;
-  return { channels, events: new Set(notify.on), heldAfterMs, pushAfterMs };
+  // Whose project it is, is asked when it is told.
+  const events = new Set([...notify.on, ...rules.flatMap(({ set }) => set.notify ?? [])]);
+  return { channels, events, heldAfterMs, pushAfterMs };
 }
 
 /**

@@ -74,7 +74,7 @@ export default command({
 const attemptsShown = 20;
 
 /** Every effective value with who set it, in the words of the file. */
-function settingsOf({ decided }: Look, { push, gate }: Config): Setting[] {
+function settingsOf({ decided }: Look, { push, gate, notify }: Config): Setting[] {
   const { settings, by } = decided;
   const shown: Record<keyof RuleSettings, string> = {
     action: settings.action,
@@ -93,6 +93,7 @@ function settingsOf({ decided }: Look, { push, gate }: Config): Setting[] {
         : `${settings.gate.map(({ name, timeoutMs }) => `${name} (${formatDuration(timeoutMs)})`).join(", ")}, ${gate.mode}`,
     push: settings.push === "off" ? "off" : `${settings.push} (${push.remote})`,
     trust: String(settings.trust),
+    notify: (settings.notify ?? notify.on).join(", ") || "of nothing",
   };
   return Object.entries(shown).map(([key, value]) => ({
     key,

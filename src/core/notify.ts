@@ -41,16 +41,9 @@ export function channelsOf(settings: NotifySettings): ChannelName[] {
   return channelNames.filter((name) => settings[name] !== null && settings[name] !== false);
 }
 
-/**
- * Whether somebody wants to hear of this. `rule` is what the rules say of the project that it is about, as the key `notify` of a rule has
- * it: a list of events in place of `on`, false for none; undefined where no rule says anything, or the event is about no one project.
- */
-export function isWanted(
-  event: EventName,
-  on: readonly EventName[],
-  rule: readonly EventName[] | false | undefined,
-): boolean {
-  return rule === undefined ? on.includes(event) : rule !== false && rule.includes(event);
+/** Whether somebody wants to hear of this: what a rule says of the project goes before `on`; null where none does, or it is about no one project. */
+export function isWanted(event: EventName, on: readonly EventName[], rule: readonly EventName[] | null): boolean {
+  return (rule ?? on).includes(event);
 }
 
 /** What happened once. Times are unix milliseconds; what is not known, or does not apply, is null. */

@@ -1,3 +1,5 @@
+import type { EventName } from "./notify.ts";
+
 /** What a rule may look at. */
 export type RuleSubject = {
   readonly name: string;
@@ -51,6 +53,8 @@ export type RuleSettings = {
   /** in this order; none passes all */
   readonly gate: readonly Gate[];
   readonly push: "auto" | "off";
+  /** what people are told of it; null: what [notify] says */
+  readonly notify: readonly EventName[] | null;
 };
 
 /** One [[rule]]: what it says, and the test that its `match` became when the configuration was read. */
@@ -93,6 +97,7 @@ export function decide(subject: RuleSubject, book: RuleBook): Decided {
     target: book.merge.target,
     gate: book.gate.gates,
     push: book.push.mode,
+    notify: null,
   };
   const by = new Map<keyof RuleSettings, string>();
   const keys = Object.keys(settings) as (keyof RuleSettings)[]; // the literal above has them all

@@ -58,6 +58,10 @@ export function findNonsense(raw: RawConfig): Nonsense[] {
         found.push({ path: [...at, "freeze"], says, wayOut: "Give until a later time than from." });
       }
     }
+    if (rule.match.type !== undefined && rule.notify !== undefined) {
+      const says = "cannot depend on the type of a project: whom to tell is asked without looking at its files.";
+      found.push({ path: [...at, "notify"], says, wayOut: "Match by name, path, spec, tag or priority." });
+    }
     if (rule.match.name !== undefined && after?.includes(rule.match.name) === true) {
       const says = `makes ${JSON.stringify(rule.match.name)} wait for itself.`;
       found.push({ path: [...at, "after"], says, wayOut: "Name the projects that come before it." });

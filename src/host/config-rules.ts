@@ -38,7 +38,7 @@ export async function readRules(raw: RawConfig, sources: ReadonlyMap<string, str
 }
 
 /** What a rule sets, in the program's own terms; `false` takes back what an earlier rule said. */
-function settings({ window, freeze, gate, ...plain }: Omit<RawRule, "match">): Partial<RuleSettings> {
+function settings({ window, freeze, gate, notify, ...plain }: Omit<RawRule, "match">): Partial<RuleSettings> {
   return {
     ...defined(plain),
     ...(window === undefined ? {} : { window: window === false ? null : readWindow(window) }),
@@ -49,6 +49,7 @@ function settings({ window, freeze, gate, ...plain }: Omit<RawRule, "match">): P
             freeze === false ? null : { from: freeze.from ?? null, until: freeze.until, zone: freeze.zone ?? here() },
         }),
     ...(gate === undefined ? {} : { gate: readGates(gate) }),
+    ...(notify === undefined ? {} : { notify: notify === false ? [] : notify }),
   };
 }
 

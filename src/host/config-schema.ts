@@ -165,6 +165,7 @@ const rule = z.strictObject(
     target: optional(branch()),
     gate: optional(ruleGate()),
     push: optional(oneOf("auto", "off")),
+    notify: optional(orNone(listOf(oneOf(...eventNames), "a list of events"), "a list of events, or false")),
   },
   { error: "a table with match" },
 );
@@ -227,7 +228,7 @@ export type RawConfig = z.infer<typeof configSchema>;
 /** Keys by table that the documentation names and this version cannot act on: refused, because ignoring them would be a lie. */
 export const notBuilt: ReadonlyMap<string, readonly string[]> = new Map([
   ["resolver", ["commands", "timeout"]],
-  ["rule", ["resolver", "notify"]],
+  ["rule", ["resolver"]],
 ]);
 
 /** Values of built keys that this version cannot act on yet. */

@@ -29,6 +29,7 @@ test("without rules the sections decide, and nothing is trusted", () => {
     target: "auto",
     gate: [],
     push: "auto",
+    notify: null,
   });
   expect(by.size).toBe(0);
 });

@@ -197,6 +197,11 @@ describe("what is wrong is said with its line", () => {
     ["[backup]\nkeep = 14", "2: [backup] keep does not take 14."],
     ["[resolver]", "1: [resolver] belongs to a feature that this version does not have yet."],
     ["[notify]\nslak = {}", '2: unknown key "slak" in [notify]. Did you mean slack?'],
+    ['[[rule]]\nmatch = {name = "x"}\nnotify = "x"', '3: [[rule]] notify does not take "x".'],
+    [
+      '[[rule]]\nmatch = {type = "node"}\nnotify = false',
+      "3: [[rule]] notify cannot depend on the type of a project: whom to tell is asked without looking at its files.",
+    ],
     ['[notify]\non = ["failed", "landed"]', '2: [notify] on item 2 does not take "landed".'],
     ["[notify]\nslack = {}", "2: [notify] slack has no address."],
     ['[notify]\nslack = "https://x"', '2: [notify] slack does not take "https://x".'],
@@ -219,7 +224,7 @@ describe("what is wrong is said with its line", () => {
       "7: [notify.email] security sends the password for all to read.",
     ],
     ["[notify]\ncommand = []", "2: [notify] command does not take []."],
-    ...['resolver = "x"', 'notify = "x"'].map((key) => [
+    ...['resolver = "x"'].map((key) => [
       `[[rule]]\nmatch = {name = "x"}\n${key}`,
       `3: [[rule]] ${key.split(" ")[0]} belongs to a feature that this version does not have yet.`,
     ]),

@@ -70,6 +70,22 @@ test("what landed, failed and is held is told once each; then nothing, while not
   expect(left).toMatchObject([{ n: 0 }]);
 });
 
+test("a rule tells of its projects more than the rest hears, or nothing", async () => {
+  const server = await httpServer();
+  const page = readFileSync(join(import.meta.dirname, "../../docs/notifications.md"), "utf8");
+  const [example = ""] = [...page.matchAll(/^```toml\n(.*?)^```/gms)].flatMap(([, text = ""]) =>
+    text.includes("notify = false") ? text : [],
+  );
+  const config = example.replace("https://ci.example.com/merges", server.url);
+  const repo = makeRepo();
+  const [plain, critical] = [withProject(repo, "plain"), withProject(repo, "critical")];
+  const quiet = withProject(repo, "mad-experiment", { files: { "plain-developer.txt": "conflict\n" } });
+  const db = await queueOf(repo, plain.spec, critical.spec, quiet.spec);
+  await onQueue(db, ["tag", "2", "+critical"]);
+  expect((await tick(db, [], { config })).of(3).reason).toBe("conflict");
+  expect(told(server.requests)).toEqual(["merged 2 null"]);
+});
+
 test("a hold that is over by the time it would be told is not told", async () => {
   const server = await httpServer();
   const repo = makeRepo();

@@ -145,9 +145,9 @@ test("what was told is forgotten after a month, what waits is not", async () => 
 
 test("a rule's list of events stands in place of [notify] on", () => {
   const on = ["failed", "died"] as const;
-  expect([isWanted("failed", on, undefined), isWanted("merged", on, undefined)]).toEqual([true, false]);
+  expect([isWanted("failed", on, null), isWanted("merged", on, null)]).toEqual([true, false]);
   expect([isWanted("failed", on, ["merged"]), isWanted("merged", on, ["merged"])]).toEqual([false, true]);
-  expect(isWanted("failed", on, false)).toBe(false);
+  expect(isWanted("failed", on, [])).toBe(false);
   expect(channelsOf({ ...defaults.notify, desktop: true, slack: { urlFile: "x" } })).toEqual(["slack", "desktop"]);
 });
 
