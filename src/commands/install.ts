@@ -31,8 +31,8 @@ export default command({
   ],
   async run(context) {
     const { args, env, json, warn } = context;
-    const manager = await openServiceManager(env);
     const program = ownExecutable(env);
+    const manager = await openServiceManager(env);
     // A timer with a wrong one would fail every time.
     const { file: config, sources } = await loadConfig({ flag: context.configFlag, env, cwd: context.cwd });
     const database = await context.database();

@@ -246,7 +246,7 @@ describe.runIf(canOpenLab())("under a real systemd", () => {
       printf '#!/bin/sh\\nread _ < /home/labuser/gate\\n' > ~/seen.git/hooks/pre-receive
       chmod 755 ~/seen.git/hooks/pre-receive
       systemctl --user start --no-block ${name}.service`);
-    await lab.until(`systemctl --user status --no-pager ${name}.service | grep -q 'Status: "pushing to origin"'`);
+    await lab.until(`systemctl --user status --no-pager ${name}.service | grep -q 'Status: "pushing main to origin'`);
     await lab.sh(`echo go > ~/gate; rm ~/seen.git/hooks/pre-receive`);
     await lab.until(`test "$(systemctl --user show ${name}.service -p ActiveState --value)" = inactive`);
     expect(await show("StatusText")).toMatch(/^1 merged, 0 failed, 0 held$/);
