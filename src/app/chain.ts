@@ -8,7 +8,7 @@ import { listPaths } from "../git/dirty.ts";
 import { type Merger, openMerger } from "../git/merge.ts";
 import { type Stamp, tagBody, writeCommit, writeTag } from "../git/objects.ts";
 import { type Change, copyAttributes, type Differ, openDiffer } from "../git/trees.ts";
-import { retoldIn } from "../queue/journal.ts";
+import { retoldIn } from "../queue/landings.ts";
 import { type Absorption, absorbed, seenWith } from "./absorbed.ts";
 import type { App, Workplace } from "./context.ts";
 import { type Merged, mergeProject } from "./mergeProject.ts";

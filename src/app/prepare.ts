@@ -5,7 +5,7 @@ import { asksForType, type Decided, type RuleSettings } from "../core/rules.ts";
 import { chooseTarget } from "../core/target.ts";
 import { topFiles } from "../git/trees.ts";
 import { type Candidate, unchanged } from "../queue/candidates.ts";
-import { landedBefore } from "../queue/journal.ts";
+import { landedBefore } from "../queue/landings.ts";
 import { decideFor, type Located, locate } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import type { Head } from "./head.ts";

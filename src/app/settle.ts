@@ -1,7 +1,8 @@
 import { backoff } from "../core/backoff.ts";
 import { visible } from "../core/describe.ts";
 import { shortName } from "../core/target.ts";
-import { type Landed, type Miss, recordMisses } from "../queue/journal.ts";
+import type { Landed } from "../queue/journal.ts";
+import { type Miss, recordMisses } from "../queue/misses.ts";
 import type { App } from "./context.ts";
 import type { Missed } from "./gather.ts";
 import type { TargetOutcome } from "./landTarget.ts";

@@ -8,6 +8,7 @@ import { parentsOf } from "../git/ancestry.ts";
 import { headOf } from "../git/snapshot.ts";
 import { rejectedHeads } from "../queue/approvals.ts";
 import type { Candidate } from "../queue/candidates.ts";
+import { decideFor } from "./candidates.ts";
 import type { App, Workplace } from "./context.ts";
 import { discover, type Found, rolesIn } from "./discover.ts";
 import type { AsBefore, Missed } from "./gather.ts";
@@ -39,6 +40,8 @@ type Waiting = {
   readonly id: number;
   readonly name: string;
   readonly standing: string | null;
+  /** Where it is to go, as the rules name it: what goes elsewhere is no base. Null for what must not come in anywhere. */
+  readonly target: string | null;
   readonly oids: readonly string[];
 };
 
@@ -57,8 +60,8 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
     if (first === undefined) continue;
     const { place } = first.visit;
     const own = (one: Ready) => one.work.heads.map(({ oid }) => oid);
-    const waiting = waitingIn(place, commonDir, seen);
-    for (const [id, oids] of rejected) waiting.push({ id, name: "", standing: "failed: rejected", oids });
+    const waiting = waitingIn(app, place, commonDir, seen);
+    for (const [id, oids] of rejected) waiting.push({ id, name: "", standing: "failed: rejected", target: null, oids });
     const known = new Set([...some.flatMap(own), ...waiting.flatMap(({ oids }) => oids)]);
     const targets = [...new Set(some.map(({ localTip }) => localTip).filter((oid) => oid !== ""))];
     const others = agentsHeads(place).filter((oid) => !known.has(oid) && !targets.includes(oid));
@@ -69,7 +72,7 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
     const inside = new Map(some.map((one) => [one, new Set(own(one).flatMap((oid) => [...(holds.get(oid) ?? [])]))]));
     // Whose they are is looked up only when there are such.
     if (others.some((oid) => parents.has(oid) && [...inside.values()].some((oids) => oids.has(oid)))) {
-      waiting.push(...unseenIn(place, commonDir, seen));
+      waiting.push(...unseenIn(app, place, commonDir, seen));
     }
     for (const one of some) {
       const mine = new Set(own(one));
@@ -77,12 +80,15 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
       const contains = (oids: readonly string[]) =>
         oids.some((oid) => inside.get(one)?.has(oid) === true && !mine.has(oid) && parents.has(oid));
       const { id } = one.candidate;
-      const beneath = some.filter((other) => other !== one && contains(own(other)));
+      const beneath = some.filter((other) => other !== one && other.target === one.target && contains(own(other)));
       if (beneath.length > 0) {
         const ids = beneath.map(({ candidate }) => candidate.id);
         under.set(id, ids);
       }
-      const below = waiting.filter((other) => other.id !== id && contains(other.oids));
+      const wanted = one.decided.settings.target;
+      const below = waiting.filter(
+        (other) => other.id !== id && (other.target ?? wanted) === wanted && contains(other.oids),
+      );
       const stop = below.find(({ standing }) => standing !== null);
       if (stop !== undefined) {
         const name = stop.name === "" ? "" : ` ${visible(stop.name)}`;
@@ -98,7 +104,7 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
 }
 
 /** Those of a repository that were looked at and do not land. */
-function waitingIn(place: Workplace, commonDir: string, { missed, asBefore }: Seen): Waiting[] {
+function waitingIn(app: App, place: Workplace, commonDir: string, { missed, asBefore }: Seen): Waiting[] {
   return [
     ...missed.map((miss) => ({ miss, standing: standingOf(miss.trouble) })),
     ...asBefore.map((miss) => ({ miss, standing: `failed: ${miss.candidate.known?.reason}` })),
@@ -108,6 +114,7 @@ function waitingIn(place: Workplace, commonDir: string, { missed, asBefore }: Se
       id: miss.candidate.id,
       name: miss.name,
       standing,
+      target: (miss.ready?.decided ?? decideFor(app, miss.candidate, null)).settings.target,
       oids: miss.ready?.work.heads.map(({ oid }) => oid) ?? (miss.found === null ? [] : headIds(place, miss.found)),
     }));
 }
@@ -115,12 +122,13 @@ function waitingIn(place: Workplace, commonDir: string, { missed, asBefore }: Se
 const standingOf = ({ outcome, reason }: Trouble): string => `${outcome === "held" ? "held" : "failed"}: ${reason}`;
 
 /** Those of a repository that nobody has looked at: found by reading directories. */
-function unseenIn(place: Workplace, commonDir: string, { unseen, aside }: Seen): Waiting[] {
+function unseenIn(app: App, place: Workplace, commonDir: string, { unseen, aside }: Seen): Waiting[] {
   const ofHere = (candidate: Candidate, standing: string | null): Waiting[] => {
     const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });
     if (isTrouble(found) || found.repository.commonDir !== commonDir) return [];
     const { id, specPath } = candidate;
-    return [{ id, name: projectName(id, specPath), standing, oids: headIds(place, found) }];
+    const { target } = decideFor(app, candidate, null).settings;
+    return [{ id, name: projectName(id, specPath), standing, target, oids: headIds(place, found) }];
   };
   return [
     ...unseen.flatMap((candidate) => ofHere(candidate, null)),

@@ -1,9 +1,10 @@
 import { advice } from "../core/advice.ts";
 import { shortName } from "../core/target.ts";
 import { version } from "../host/version.ts";
+import { type PastAttempt, readAttempts } from "../queue/attempts.ts";
 import { readVersion } from "../queue/changes.ts";
 import type { Queue } from "../queue/database.ts";
-import { type PastAttempt, readEnded, readPastAttempts } from "../queue/history.ts";
+import { readEnded } from "../queue/history.ts";
 import { leasedRepositories } from "../queue/leases.ts";
 import { readLastTick, readMetrics } from "../queue/metrics.ts";
 import { readCounts, readOne, readOverview } from "../queue/overview.ts";
@@ -52,7 +53,7 @@ export function dashboardSource({ queue: open, now, every, place, options }: Set
       const queue = await open();
       const { project } = await readOne(queue, id);
       if (project === undefined) return undefined;
-      const history = (await readPastAttempts(queue, id, mostAttempts)).map(attemptDocument);
+      const history = (await readAttempts(queue, id, mostAttempts)).toReversed().map(attemptDocument);
       return { project: projectDocument(project, options), history };
     },
     metrics: async () => prometheusText(await readMetrics(await open()), version, now()),
@@ -133,6 +134,9 @@ function projectDocument(project: Project, options: string): ProjectDocument {
   };
 }
 
+/** Of a long output the end is shown, where the error is. Characters. */
+const longestOutput = 64_000;
+
 function attemptDocument(past: PastAttempt): AttemptDocument {
   const short = (ref: string | null): string | null => (ref === null ? null : shortName(ref));
   return {
@@ -158,6 +162,6 @@ function attemptDocument(past: PastAttempt): AttemptDocument {
     gates: past.gates.map(({ name, verdict, durationMs }) => ({ name, verdict, durationMs: durationMs ?? null })),
     conflicts: past.conflicts,
     warnings: past.warnings,
-    output: past.output,
+    output: past.output?.slice(-longestOutput) ?? null,
   };
 }

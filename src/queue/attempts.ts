@@ -24,16 +24,24 @@ const head = z.object({
 });
 const strings = z.array(z.string());
 
+type Gate = z.infer<typeof gate>;
+const gate = z.object({
+  name: z.string(),
+  verdict: z.string(),
+  durationMs: z.nullish(z.number()),
+  outputFile: z.nullish(z.string()),
+});
+
 /** The facts of an attempt; undefined when there is none of that id. */
 export async function readAttemptFacts(queue: Queue, attemptId: string): Promise<AttemptFacts | undefined> {
-  const [row] = await queue.read(`SELECT ${factColumns} FROM merge_attempt WHERE attempt_id = ?`, [attemptId]);
+  const [row] = await queue.read(`SELECT ${factColumns} FROM merge_attempt AS a WHERE attempt_id = ?`, [attemptId]);
   return row === undefined ? undefined : factsOf(row);
 }
 
-const factColumns = "started_at, base, heads_json, conflicts_json, warnings_json, output";
+const factColumns = "started_at, a.base, heads_json, conflicts_json, warnings_json, output";
 
 /** The facts in a row of merge_attempt, of the columns that the query named. */
-export function factsOf(row: Row): AttemptFacts {
+function factsOf(row: Row): AttemptFacts {
   const json = (column: string): unknown => JSON.parse(text(row, column) ?? "[]");
   return {
     startedAt: integer(row, "started_at"),
@@ -63,13 +71,19 @@ export type PastAttempt = AttemptFacts & {
   readonly backupRef: string | null;
   readonly tag: string | null;
   readonly push: string | null;
+  readonly gates: readonly Gate[];
+  /** when its landing was begun, after merge and checks, and when it was recorded */
+  readonly landingAt: number | null;
+  readonly recordedAt: number | null;
 };
 
 /** The newest `most` attempts of a project, oldest first. */
 export async function readAttempts(queue: Queue, projectId: number, most: number): Promise<PastAttempt[]> {
   const rows = await queue.read(
-    `SELECT attempt_id, run_id, name, finished_at, outcome, reason, detail, repository, target, strategy, merge_commit, backup_ref, tag, push,
-       ${factColumns} FROM merge_attempt WHERE project_id = ? ORDER BY attempt_id DESC LIMIT ?`,
+    `SELECT attempt_id, a.run_id, name, finished_at, outcome, reason, detail, a.repository, a.target, strategy, merge_commit, backup_ref, tag,
+       push, gates_json, ${factColumns}, l.created_at AS landing_at, l.closed_at AS recorded_at
+     FROM merge_attempt AS a LEFT JOIN merge_landing AS l ON l.landing_id = a.landing_id
+     WHERE project_id = ? ORDER BY attempt_id DESC LIMIT ?`,
     [projectId, most],
   );
   return rows.reverse().map((row) => ({
@@ -88,5 +102,8 @@ export async function readAttempts(queue: Queue, projectId: number, most: number
     backupRef: text(row, "backup_ref"),
     tag: text(row, "tag"),
     push: text(row, "push"),
+    gates: z.array(gate).parse(JSON.parse(text(row, "gates_json") ?? "[]")),
+    landingAt: integer(row, "landing_at"),
+    recordedAt: integer(row, "recorded_at"),
   }));
 }

@@ -13,6 +13,9 @@ export const isPending = "lower(status) = 'completed' AND coalesce(merged_status
 /** Completed, and somebody has. */
 export const isSettled = "lower(status) = 'completed' AND coalesce(merged_status, 'pending_merge') <> 'pending_merge'";
 
+/** The row's error message, unless it is one that we wrote. */
+export const withoutOurError = "CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END";
+
 /** Indexes on project_queue, each with the columns (besides our own) that it needs. `merge_` marks those of no use to others. */
 export const queueIndexes = [
   { name: "idx_merged_status", on: "(merged_status)", needs: [] },

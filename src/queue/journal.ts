@@ -1,10 +1,12 @@
 import type { GateRecord } from "../core/verdicts.ts";
+import { withoutOurError } from "./conditions.ts";
 import type { Queue, Transaction } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
 import { demandLease, type Lease } from "./leases.ts";
-import { type Outbox, postLanded, postMiss } from "./outbox.ts";
+import { type Outbox, postLanded } from "./outbox.ts";
 import { type Debt, type PushState, writePush } from "./pushes.ts";
 import { integer, requiredInteger, requiredText, selectColumns, text } from "./rows.ts";
+import { gatesJson } from "./verdicts.ts";
 
 /** The verbs of a landing's life in the database. Times are unix milliseconds. Every write demands the lease. */
 
@@ -59,35 +61,6 @@ export type LandingRefs = {
   /** `before` is where the target stood before that head came in; what is not there was merged, and stood at its first parent. */
   readonly proofs: ReadonlyArray<{ ref: string; oid: string; before?: string }>;
 };
-
-/** A project that did not land, and what to remember of it. */
-export type Miss = {
-  readonly projectId: number;
-  readonly name: string;
-  readonly generation: string;
-  readonly mergedStatus: string | null;
-  readonly outcome: "merge_failed" | "held";
-  readonly reason: string;
-  readonly detail: string;
-  readonly judgedOn: string | null;
-  readonly failures: number;
-  readonly nextAttemptAt: number | null;
-  readonly roles: readonly string[] | null;
-  /** The attempt to write down; null when nothing is new about this miss. */
-  readonly attempt: {
-    readonly attemptId: string;
-    readonly startedAt: number;
-    readonly repository: string | null;
-    readonly target: string | null;
-    readonly conflicts: readonly string[];
-    readonly heads: Landed["heads"];
-    readonly output: string | null;
-    readonly gates: readonly GateRecord[];
-  } | null;
-};
-
-/** SQL: the row's error message, unless it is one that we wrote. */
-const withoutOurError = "CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END";
 
 /**
  * S0: says what is about to happen to a repository, before git is touched. Nothing is written when somebody has changed the row of one of
@@ -235,87 +208,6 @@ export async function openIntents(queue: Queue, repository: string | null = null
   });
 }
 
-const stillSays = "SELECT 1 FROM project_queue WHERE id = ? AND merged_status IS ?";
-
-/**
- * Writes down projects that failed or are held, where the row still says what it said when it was read: another value there is
- * somebody's wish, or the landing of another run, and it wins.
- */
-export async function recordMisses(
-  queue: Queue,
-  runId: string,
-  misses: readonly Miss[],
-  now: number,
-  outbox: Outbox | null,
-): Promise<void> {
-  if (misses.length === 0) return;
-  await queue.write(async (tx) => {
-    for (const miss of misses) {
-      const status = miss.outcome === "merge_failed" ? "merge_failed" : "pending_merge";
-      const keep = miss.outcome === "held" && (miss.mergedStatus === null || miss.mergedStatus === "pending_merge");
-      if (!keep) {
-        const changed = await tx.run(
-          `UPDATE project_queue SET merged_status = ?, error_message = coalesce(?, ${withoutOurError}) WHERE id = ? AND merged_status IS ?`,
-          [
-            status,
-            miss.outcome === "merge_failed" ? `Merge failed: ${miss.reason}: ${miss.detail}` : null,
-            miss.projectId,
-            miss.mergedStatus,
-          ],
-        );
-        if (changed === 0) continue;
-      } else if ((await tx.all(stillSays, [miss.projectId, miss.mergedStatus])).length === 0) continue;
-      await tx.run(
-        `INSERT INTO merge_project (project_id, generation, recorded_status, state, reason, detail, since, judged_on, failures,
-           next_attempt_at, roles_json, attempt_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)
-         ON CONFLICT (project_id) DO UPDATE SET generation = excluded.generation, recorded_status = excluded.recorded_status,
-           since = CASE WHEN merge_project.state IS excluded.state AND merge_project.reason IS excluded.reason
-             AND merge_project.generation IS excluded.generation THEN merge_project.since ELSE excluded.since END,
-           state = excluded.state, reason = excluded.reason, detail = excluded.detail, judged_on = excluded.judged_on,
-           failures = excluded.failures, next_attempt_at = excluded.next_attempt_at, roles_json = excluded.roles_json,
-           attempt_id = coalesce(excluded.attempt_id, merge_project.attempt_id)`,
-        [
-          miss.projectId,
-          miss.generation,
-          keep ? miss.mergedStatus : status,
-          miss.outcome === "merge_failed" ? "failed" : "held",
-          miss.reason,
-          miss.detail,
-          now,
-          miss.judgedOn,
-          miss.failures,
-          miss.nextAttemptAt,
-          miss.roles === null ? null : JSON.stringify(miss.roles),
-          miss.attempt?.attemptId ?? null,
-        ],
-      );
-      await postMiss(tx, outbox, miss, now);
-      if (miss.attempt === null) continue;
-      await tx.run(
-        `INSERT INTO merge_attempt (attempt_id, project_id, name, run_id, started_at, finished_at, outcome, reason, detail, repository,
-           target, heads_json, conflicts_json, output, gates_json) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-        [
-          miss.attempt.attemptId,
-          miss.projectId,
-          miss.name,
-          runId,
-          miss.attempt.startedAt,
-          now,
-          miss.outcome,
-          miss.reason,
-          miss.detail,
-          miss.attempt.repository,
-          miss.attempt.target,
-          JSON.stringify(miss.attempt.heads),
-          JSON.stringify(miss.attempt.conflicts),
-          miss.attempt.output,
-          gatesJson(miss.attempt.gates),
-        ],
-      );
-    }
-  });
-}
-
 async function recordLanded(
   tx: Transaction,
   runId: string,
@@ -370,40 +262,4 @@ async function recordLanded(
       landed.strategy ?? null,
     ],
   );
-}
-
-const gatesJson = (gates: readonly GateRecord[]): string | null => (gates.length === 0 ? null : JSON.stringify(gates));
-
-/**
- * What a project's landings in one repository brought, oldest first, one a head: the commits before and after, `<id>^1` for the first
- * parent of a merge. From the journal and not from the refs that prove them, which are removed after `[backup] keep`.
- */
-export async function landedBefore(
-  queue: Queue,
-  projectId: number,
-  repository: string,
-): Promise<{ before: string; after: string }[]> {
-  const rows = await queue.read(
-    `SELECT a.merge_commit, l.plan_json FROM merge_attempt AS a LEFT JOIN merge_landing AS l ON l.landing_id = a.landing_id
-     WHERE a.project_id = ? AND a.repository = ? AND a.outcome = 'merged' AND a.merge_commit IS NOT NULL ORDER BY a.attempt_id`,
-    [projectId, repository],
-  );
-  return rows.flatMap((row) => {
-    const merge = requiredText(row, "merge_commit");
-    // Written by intend() above. A row that landed together with another has that one's merges.
-    const proofs: LandingRefs["proofs"] = JSON.parse(text(row, "plan_json") ?? "null")?.refs.proofs ?? [];
-    const last = proofs.find(({ oid }) => oid === merge);
-    const heads = proofs.filter(({ ref }) => last !== undefined && ref.startsWith(`${last.ref}.`));
-    const all = last === undefined ? [{ oid: merge, before: undefined }] : [...heads, last];
-    return all.map(({ oid, before = `${oid}^1` }) => ({ before, after: oid }));
-  });
-}
-
-/** The last commits of all landings in a repository that left the head no ancestor of the target: squashed, rebased. */
-export async function retoldIn(queue: Queue, repository: string): Promise<string[]> {
-  const rows = await queue.read(
-    `SELECT DISTINCT merge_commit FROM merge_attempt WHERE repository = ? AND strategy IN ('squash','rebase') AND merge_commit IS NOT NULL`,
-    [repository],
-  );
-  return rows.map((row) => requiredText(row, "merge_commit"));
 }

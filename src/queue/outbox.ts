@@ -2,7 +2,8 @@ import type { ChannelName, EventName, Happening } from "../core/notify.ts";
 import { quietHolds, wantsApproval } from "../core/notify.ts";
 import { shortName } from "../core/target.ts";
 import type { Transaction } from "./database.ts";
-import type { Landed, Miss } from "./journal.ts";
+import type { Landed } from "./journal.ts";
+import type { Miss } from "./misses.ts";
 import type { Debt } from "./pushes.ts";
 import { integer, text } from "./rows.ts";
 

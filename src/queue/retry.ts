@@ -1,3 +1,4 @@
+import { withoutOurError } from "./conditions.ts";
 import type { Queue } from "./database.ts";
 import { generationColumns, generationOf } from "./generation.ts";
 import { integer, requiredInteger, selectColumns, text } from "./rows.ts";
@@ -50,8 +51,7 @@ export async function retry(
       await tx.run("DELETE FROM merge_approval WHERE project_id = ?", [id]);
       if (alone) await tx.run("DELETE FROM merge_dependency WHERE project_id = ?", [id]);
       await tx.run(
-        `UPDATE project_queue SET merged_status = 'pending_merge',
-           error_message = CASE WHEN error_message LIKE 'Merge failed: %' THEN NULL ELSE error_message END WHERE id = ?`,
+        `UPDATE project_queue SET merged_status = 'pending_merge', error_message = ${withoutOurError} WHERE id = ?`,
         [id],
       );
       await tx.run(

@@ -1,3 +1,4 @@
+import type { GateRecord } from "../core/verdicts.ts";
 import type { Queue } from "./database.ts";
 import { integer, requiredInteger, requiredText, text } from "./rows.ts";
 
@@ -70,3 +71,7 @@ export async function remember(
     );
   });
 }
+
+/** What gates said, as an attempt keeps it; null for nothing. */
+export const gatesJson = (gates: readonly GateRecord[]): string | null =>
+  gates.length === 0 ? null : JSON.stringify(gates);

@@ -127,13 +127,14 @@ test("fault 33: reason, detail and what git said are kept with the attempt", asy
   expect(row).toMatchObject({ reason, detail, output: expect.stringContaining("fatal: the disk is on fire") });
 });
 
-test("fault 34: there are no gates yet, and a configuration that names one is refused rather than ignored", async () => {
-  const repo = makeRepo();
-  const db = await queueOf(repo, withProject(repo, "cart").spec);
-  const said = await onQueue(db, ["run"], { config: `[gate]\ncommand = ["false"]\n` });
-  expect(said.code).toBe(2);
-  expect(said.stderr).toContain("gate");
-  expect(repo.git("rev-list", "--count", "main")).toBe("1");
+test("fault 34: a gate sees the merged tree, so that a project whose main directory is still empty lands", async () => {
+  const repo = makeRepo({ files: { "README.md": "# nothing yet\n" } });
+  const db = await queueOf(
+    repo,
+    withProject(repo, "cart", { files: { Makefile: "check:\n\ttest -f Makefile\n" } }).spec,
+  );
+  const done = await tick(db, [], { config: `[gate]\ncommand = ["make", "check"]\n` });
+  expect(done.of(1).outcome).toBe("merged");
 });
 
 test("fault 35: what a tick costs depends on what waits, not on what has landed", async () => {

@@ -205,6 +205,17 @@ describe("after what", () => {
     expect(reasons(done)).toEqual({ top: "blocked_by_dependency", base: "awaiting_approval", next: "merged" });
   });
 
+  test("what goes to another branch is no base", async () => {
+    const repo = makeRepo();
+    repo.git("branch", "develop");
+    const base = withProject(repo, "base");
+    const top = withProject(repo, "top", { from: base.agent.head() });
+    base.agent.write({ "half.txt": "" });
+    const db = await queueOf(repo, base.spec, top.spec);
+    const config = `[[rule]]\nmatch = { name = "base" }\ntarget = "develop"\n`;
+    expect(reasons(await tick(db, [], { config }))).toEqual({ base: "dirty_source", top: "merged" });
+  });
+
   test("with one place the one below comes first, whatever its priority; the other in the next run", async () => {
     const repo = makeRepo();
     const base = withProject(repo, "base");

@@ -4,7 +4,7 @@ import { defaults } from "../../src/host/config.ts";
 import { messagesOf } from "../../src/notify/message.ts";
 import { openQueue, type Queue } from "../../src/queue/database.ts";
 import { isAnyDue, settleDeliveries, takeDue } from "../../src/queue/delivery.ts";
-import { type Miss, recordMisses } from "../../src/queue/journal.ts";
+import { type Miss, recordMisses } from "../../src/queue/misses.ts";
 import type { Outbox } from "../../src/queue/outbox.ts";
 import { temporaryDirectory } from "../helpers/directory.ts";
 import { now, queueDb, sql } from "../helpers/queueDb.ts";
