@@ -67,6 +67,9 @@ export async function ask(app: App, place: Workplace, gate: Gate, exhibit: Exhib
   return answer;
 }
 
+/** So long may a gate go on beyond the time of its run: half of what the unit has more than that. Milliseconds. */
+const grace = 30_000;
+
 /** Whether a gate may be begun: the first of a run always, because its limit is less than that of a run; or none ever would be. */
 function fits(app: App, { timeoutMs }: Gate): boolean {
   const first = app.span.gates === 0 && timeoutMs < app.config.run.maxRuntimeMs;
@@ -99,6 +102,8 @@ async function inCheckout(app: App, place: Workplace, gate: Gate, exhibit: Exhib
     return { ...common, verdict: "unsure", exitCode: null, durationMs: 0, how, output: "", outputFile: null };
   }
   try {
+    // The first gate of a run is begun whatever time is left; the unit's own limit must not be what ends it.
+    const limit = Math.min(gate.timeoutMs, Math.max(1000, app.span.deadline + grace - app.now()));
     const id = app.newId();
     const mark = `${app.runId}/${id}`;
     const units = await unitsOf(app);
@@ -114,7 +119,7 @@ async function inCheckout(app: App, place: Workplace, gate: Gate, exhibit: Exhib
         ORCHESTRATOR_MERGE_TIP: exhibit.commit,
         [runMarker]: mark,
       }),
-      timeoutMs: gate.timeoutMs,
+      timeoutMs: limit,
       signal: app.git.signal,
       output,
       endStrays: () => endOrphans(new Set([mark])),
@@ -123,7 +128,11 @@ async function inCheckout(app: App, place: Workplace, gate: Gate, exhibit: Exhib
           ? null
           : { units, name: `orchestrator-merge-gate-${id.toLowerCase()}.service`, statusFile: checkout.statusFile },
     });
-    return { ...common, ...end, output: output.end(), outputFile: output.file };
+    const said = { ...common, ...end, output: output.end(), outputFile: output.file };
+    // Its own limit is not over yet: nobody can tell.
+    return said.verdict === "timeout" && limit < gate.timeoutMs
+      ? { ...said, verdict: "unsure", how: "was ended with the time of this run" }
+      : said;
   } finally {
     closeGateTree(checkout);
   }

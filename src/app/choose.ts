@@ -1,10 +1,11 @@
+import { arrange } from "../core/order.ts";
 import { held, type Trouble } from "../core/reasons.ts";
 import { readApprovals } from "../queue/approvals.ts";
 import type { Candidate } from "../queue/candidates.ts";
 import { activeDirectories } from "./candidates.ts";
 import type { App } from "./context.ts";
 import { type Missed, openGatherer } from "./gather.ts";
-import { lineUp } from "./line.ts";
+import { lineUp, sayCircle } from "./line.ts";
 import { prepare, type Ready } from "./prepare.ts";
 import { findStacks, type Stack } from "./stacked.ts";
 import type { Visits } from "./visit.ts";
@@ -51,19 +52,29 @@ export async function choose(
     const unseen = first.unseen().filter(({ id }) => !called.has(id));
     const stack = await findStacks(app, { ready, missed, asBefore, unseen, aside: work.aside });
     places = 0;
+    let again = false;
     for (const [id, before] of stack.early) {
-      for (const other of before) called.add(other); // once is enough: a row that has changed meanwhile is not seen twice
-      first.defer(id, before);
-      places++;
+      again = true;
+      if (first.defer(id, before)) {
+        for (const other of before) called.add(other); // once is enough: a row that has changed meanwhile is not seen twice
+        places++;
+      } else second.withdraw((one) => (one.candidate.id === id ? notNow(before) : null));
     }
-    if (places > 0) continue;
+    if (again) continue;
     const needs = new Map<number, readonly number[]>();
     for (const { candidate, decided } of ready) {
       const told = (await line.dependencies(candidate.id, decided.settings.after)).filter(({ met }) => !met);
       needs.set(candidate.id, [...told.map(({ id }) => id), ...(stack.under.get(candidate.id) ?? [])]);
     }
     const waitsFor = (id: number) => needs.get(id) ?? [];
-    const reason = ({ candidate }: Ready) => whyNot(candidate.id, stack, waitsFor, coming);
+    // Ties that people told and ties that git shows may go round only together.
+    const { circles } = arrange([...needs.keys()], waitsFor);
+    const circleOf = (id: number) => circles.find((circle) => circle.includes(id));
+    const reason = ({ candidate: { id } }: Ready) => {
+      const circle = circleOf(id);
+      if (circle !== undefined) return held("blocked_by_dependency", sayCircle(circle, all));
+      return whyNot(id, stack, waitsFor, coming);
+    };
     places = first.withdraw(reason);
     if (places + second.withdraw(reason) === 0) return { ready, missed, waitsFor };
   }

@@ -53,7 +53,18 @@ export async function deliver(teller: Teller): Promise<void> {
     mine: wanted.filter(({ channel }) => channel === name),
   }));
   const told = await within(limits.tick, teller.signal, (end) =>
-    Promise.all(channels.map(({ name, mine }) => tellChannel(teller, name, mine, end))),
+    Promise.all(
+      channels.map(({ name, mine }) =>
+        // One that breaks must not take along what the others have told.
+        tellChannel(teller, name, mine, end).catch((error: unknown) => {
+          const why = error instanceof Error ? error.message : String(error);
+          const failure = { did: "refused", why } as const;
+          const verdicts = mine.map((row) => again(row, failure, now(), teller.random()));
+          complain(teller.log, name, failure, verdicts, now());
+          return verdicts;
+        }),
+      ),
+    ),
   );
   await settleDeliveries(queue, [...verdicts, ...told.flat()], now());
 }

@@ -1,9 +1,10 @@
 import { visible } from "../core/describe.ts";
-import { isTrouble, type Trouble } from "../core/reasons.ts";
+import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { Gate } from "../core/rules.ts";
 import type { Answer } from "./askGate.ts";
 import type { App, Workplace } from "./context.ts";
 import { blockedSteps, leftBehind, makePlan, type Plan, type Step, type Work, waitsForAny } from "./plan.ts";
+import { closedAt } from "./prepare.ts";
 import type { Receiver } from "./receiver.ts";
 
 /**
@@ -27,6 +28,9 @@ export async function makeGatedPlan(
     const left = plan.steps.filter(({ work }) => waitsForAny(work, missed));
     for (const { work } of left) out.set(work.projectId, leftBehind(work, missed));
     if (left.length > 0) continue;
+    const closed = await closedSteps(app, plan);
+    for (const [id, trouble] of closed) out.set(id, trouble);
+    if (closed.size > 0) continue;
     const gated = plan.steps.some(({ work }) => work.gates.length > 0);
     if (!gated || receiver.crowded !== null || app.git.signal.aborted)
       return { ...plan, out: new Map([...plan.out, ...out]) };
@@ -40,11 +44,25 @@ export async function makeGatedPlan(
     // A gate takes minutes, in which people go on with what they have in hand.
     const blocked = app.span.gates === before ? new Map<number, Trouble>() : await blockedSteps(app, place, plan);
     if (isTrouble(blocked)) return blocked;
-    for (const [id, trouble] of blocked) out.set(id, trouble);
-    if (blocked.size > 0) continue;
+    const late = await closedSteps(app, plan);
+    for (const [id, trouble] of [...blocked, ...late]) out.set(id, trouble);
+    if (blocked.size + late.size > 0) continue;
     const steps = plan.steps.map((step) => witnessed(step, said.get(step.work.projectId) ?? []));
     return { ...plan, steps, out: new Map([...plan.out, ...out]) };
   }
+}
+
+/** The steps whose window has closed, or whose freeze has begun, since they were looked at. */
+async function closedSteps(app: App, { steps }: Plan): Promise<Map<number, Trouble>> {
+  const closed = new Map<number, Trouble>();
+  for (const { work } of steps) {
+    const found = await closedAt(work.when, app.now());
+    if (found === null) continue;
+    const opens = found.until === null ? "" : `: opens ${found.until}`;
+    const what = found.closedBy === "freeze" ? "its freeze began" : "its window closed";
+    closed.set(work.projectId, held("outside_window", `${what} while it was made ready${opens}.`));
+  }
+  return closed;
 }
 
 /** A step with what its gates have said, and a word about those that a dry run does not ask. */

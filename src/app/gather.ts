@@ -1,5 +1,5 @@
 import { obstacles, together } from "../core/obstacles.ts";
-import { held, isTrouble, type Trouble } from "../core/reasons.ts";
+import { type Hold, held, isTrouble, type Trouble } from "../core/reasons.ts";
 import type { Word } from "../queue/approvals.ts";
 import type { Candidate } from "../queue/candidates.ts";
 import type { Found } from "./discover.ts";
@@ -32,8 +32,8 @@ export type Gatherer = {
   next(places: number): Promise<void>;
   /** Takes back those that may not come after all; gives how many. */
   withdraw(reason: (ready: Ready) => Trouble | null): number;
-  /** Takes one back that came too early: those of `before` are looked at next, and then it again. */
-  defer(id: number, before: readonly number[]): void;
+  /** Takes one back that came too early: those of `before` are looked at next, and then it again. False when it is not among them. */
+  defer(id: number, before: readonly number[]): boolean;
   /** Those whose turn has not come. */
   unseen(): readonly Candidate[];
   readonly gathered: Gathered;
@@ -92,11 +92,18 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
     return { candidate, found };
   };
   const inHand: ReturnType<typeof begin>[] = [];
+  /** They come when all others have had their turn. */
+  const last: Ready[] = [];
   let rest = line.inOrder(candidates);
   return {
     gathered,
     async next(wanted) {
       let places = wanted;
+      const take = (ready: Ready) => {
+        places--;
+        coming.add(ready.candidate.id);
+        gathered.ready.push(ready);
+      };
       for (;;) {
         while (inHand.length < Math.min(sideBySide, places) && !stop()) {
           const candidate = rest.shift();
@@ -105,7 +112,10 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
         }
         if (places <= 0) return;
         const next = inHand.shift();
-        if (next === undefined) return;
+        if (next === undefined) {
+          for (const ready of last.splice(0, places)) take(ready);
+          return;
+        }
         const { candidate } = next;
         const { result, located, startedAt, name } = await next.found.catch(async (error) => {
           await Promise.allSettled(inHand.map((other) => other.found)); // nothing goes on behind the back of who gives up
@@ -130,11 +140,8 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
           judgement(result.localTip, result.work, candidate.known?.reason) === candidate.known?.judgedOn
         ) {
           gathered.asBefore.push({ candidate, name, found: result.located.found, ready: result });
-        } else {
-          places--;
-          coming.add(candidate.id);
-          gathered.ready.push(result);
-        }
+        } else if (heldInPlanning(result)) last.push(result);
+        else take(result);
       }
     },
     withdraw(reason) {
@@ -150,12 +157,29 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
     },
     defer(id, before) {
       const early = gathered.ready.find(({ candidate }) => candidate.id === id);
-      if (early === undefined) return;
+      if (early === undefined) return false;
       gathered.ready = gathered.ready.filter((one) => one !== early);
       coming.delete(id);
       const first = rest.filter((candidate) => before.includes(candidate.id));
       rest = [...first, early.candidate, ...rest.filter((candidate) => !first.includes(candidate))];
+      return true;
     },
     unseen: () => rest,
   };
+}
+
+/** Reasons that only planning and landing find out, so that a project takes a place before they are known. */
+const foundInPlanning: ReadonlySet<string> = new Set<Hold>([
+  "dirty_target",
+  "target_diverged",
+  "ambiguous_target",
+  "repository_busy",
+  "blocked_by_dependency", // by a gate that the target itself does not pass; those who wait for others do not come as far
+]);
+
+/** Whether a project was held so the last time, and neither it nor the target has moved: what may land must not wait behind it. */
+function heldInPlanning({ candidate: { known }, localTip, work }: Ready): boolean {
+  if (known?.state !== "held" || !foundInPlanning.has(known.reason ?? "")) return false;
+  if (known.reason === "blocked_by_dependency" && work.gates.length === 0) return false;
+  return known.judgedOn === judgement(localTip, work, known.reason);
 }

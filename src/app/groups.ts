@@ -35,9 +35,14 @@ export async function settleLeftBehind(
   group: readonly Ready[],
   landed: ReadonlySet<number>,
 ): Promise<Ready[]> {
-  const here = new Set(group.map(({ candidate }) => candidate.id));
-  const missing = (one: Ready) => one.work.after.filter((id) => !here.has(id) && !landed.has(id));
-  const behind = group.filter((one) => missing(one).length > 0);
+  const staying = new Set<number>();
+  const missing = (one: Ready) => one.work.after.filter((id) => !staying.has(id) && !landed.has(id));
+  // In their order, which has everybody after those that he waits for: who is left behind takes along who waits for him.
+  const behind = group.filter((one) => {
+    if (missing(one).length > 0) return true;
+    staying.add(one.candidate.id);
+    return false;
+  });
   await settleMisses(
     app,
     tally,

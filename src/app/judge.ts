@@ -98,7 +98,11 @@ async function judgeTogether(court: Court, gate: Gate, steps: readonly Step[]): 
         if (verdict === "fail" && at >= culprit)
           await askAbout(court, gate, exhibitOf(court.plan, together), together.slice(culprit - 1, culprit), true);
       }
-      return await convict(court, gate, steps, culprit);
+      const out = await convict(court, gate, steps, culprit);
+      if (out.size > 0) return out;
+      // Asked again it passes: what was remembered was a time-out. Nothing is known yet of those after it.
+      known.set(culprit, "pass");
+      continue;
     }
     const prefix = steps.slice(0, next.ask);
     const answer = await askAbout(court, gate, exhibitOf(court.plan, prefix), prefix, true);

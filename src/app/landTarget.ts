@@ -100,8 +100,13 @@ async function landBatch(
   const miss = (some: readonly Work[], trouble: Trouble) =>
     progress.missed.push(...some.map((work) => ({ work, trouble })));
   const out = new Map(progress.missed.map(({ work, trouble }) => [work.projectId, trouble]));
-  for (const work of given) if (waitsForAny(work, out)) miss([work], leftBehind(work, out));
-  const works = given.filter((work) => !waitsForAny(work, out));
+  for (const work of given) {
+    if (!waitsForAny(work, out)) continue;
+    const trouble = leftBehind(work, out);
+    out.set(work.projectId, trouble);
+    miss([work], trouble);
+  }
+  const works = given.filter((work) => !out.has(work.projectId));
   if (works.length === 0) return;
   const missedBefore = progress.missed.length;
   const plan = await makeGatedPlan(app, place, progress.receiver, works);

@@ -40,15 +40,19 @@ export function lineOf(candidates: readonly Candidate[], known: ReadonlyMap<numb
     (id) => (known.get(id) ?? []).filter(({ met }) => !met).map((one) => one.id),
   );
   const place = new Map(order.map((id, index) => [id, index]));
-  const names = new Map(candidates.map(({ id, specPath }) => [id, `${id} ${visible(projectName(id, specPath))}`]));
   return {
     inOrder: (some) => [...some].sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0)),
     dependencies: async (id) => known.get(id) ?? [],
     circleOf(id) {
       const circle = circles.find((one) => one.includes(id));
-      if (circle === undefined) return null;
-      const said = [...circle, circle[0] ?? id].map((one) => names.get(one) ?? String(one)).join(" waits for ");
-      return `these wait for each other: ${said}. Take one of the ties away.`;
+      return circle === undefined ? null : sayCircle(circle, candidates);
     },
   };
+}
+
+/** The sentence for those who wait for each other. */
+export function sayCircle(circle: readonly number[], candidates: readonly Candidate[]): string {
+  const names = new Map(candidates.map(({ id, specPath }) => [id, `${id} ${visible(projectName(id, specPath))}`]));
+  const said = [...circle, ...circle.slice(0, 1)].map((id) => names.get(id) ?? String(id)).join(" waits for ");
+  return `these wait for each other: ${said}. Take one of the ties away.`;
 }

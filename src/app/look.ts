@@ -8,7 +8,7 @@ import { activeDirectories, decideFor, declaredBranches } from "./candidates.ts"
 import type { App } from "./context.ts";
 import type { Head } from "./head.ts";
 import { lineUp } from "./line.ts";
-import { type Closed, closedAt, prepare } from "./prepare.ts";
+import { type Closed, closedAt, judgement, prepare } from "./prepare.ts";
 import type { IsAlive } from "./tick.ts";
 import { openVisits } from "./visit.ts";
 
@@ -25,6 +25,8 @@ export type Look = {
   readonly target: string | null;
   /** Everything that keeps it from being tried, most telling first; whether it merges is not tried here. */
   readonly troubles: readonly Trouble[];
+  /** It was held for another reason by the last run that planned it, and nothing has moved since. */
+  readonly lastHeld: string | null;
 };
 
 /** Looks at a project as a tick does before it plans: git, then the rules. Asks no remote, writes nothing. */
@@ -56,6 +58,9 @@ export async function look(app: App, owner: Owner, isAlive: IsAlive, candidate: 
       dependencies,
     });
     const target = result?.target ?? "";
+    const { known } = candidate;
+    const unmoved = result !== null && known !== null && known.judgedOn === judgement(result.localTip, result.work, known.reason);
+    const lastHeld = unmoved && known.state === "held" ? `${known.reason}: ${known.detail}` : null;
     return {
       decided,
       closed,
@@ -64,6 +69,7 @@ export async function look(app: App, owner: Owner, isAlive: IsAlive, candidate: 
       heads,
       target: target === "" ? null : target,
       troubles: [...git, ...rules],
+      lastHeld,
     };
   } finally {
     await visits.end();

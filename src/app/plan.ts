@@ -1,6 +1,6 @@
 import { visible } from "../core/describe.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
-import type { Gate, Strategy } from "../core/rules.ts";
+import type { Gate, RuleSettings, Strategy } from "../core/rules.ts";
 import type { GateRecord } from "../core/verdicts.ts";
 import { pathsInTheWay } from "../git/checkout.ts";
 import { listPaths } from "../git/dirty.ts";
@@ -25,6 +25,8 @@ export type Work = {
   readonly strategy: Strategy;
   /** What its merged result must pass, in this order. */
   readonly gates: readonly Gate[];
+  /** When it may land: asked again once the plan is made, for gates take their time. */
+  readonly when: Pick<RuleSettings, "window" | "freeze">;
   /** Projects of the same run that must land before it, by number. */
   readonly after: readonly number[];
 };

@@ -94,6 +94,7 @@ async function lookAt(
     earlier: await landedBefore(app.queue, candidate.id, repository.commonDir),
     strategy: settings.strategy,
     gates: settings.gate,
+    when: settings,
     after: [],
   };
   const target = localTarget(app, visit.place, settings.target);
@@ -120,7 +121,7 @@ async function decideByType(
 }
 
 /** Whether window and freeze are in the way. The calendar is loaded only for those who have either. */
-export async function closedAt(settings: RuleSettings, now: number): Promise<Closed | null> {
+export async function closedAt(settings: Pick<RuleSettings, "window" | "freeze">, now: number): Promise<Closed | null> {
   const { window, freeze } = settings;
   const zone = window?.zone ?? freeze?.zone;
   if (zone === undefined) return null;

@@ -7,7 +7,7 @@ import { writeTag } from "../git/objects.ts";
 import { publish } from "../git/publish.ts";
 import { lastWords } from "../git/remote.ts";
 import { headOf, pendingPrefix } from "../git/snapshot.ts";
-import { abandon, type Intent, record } from "../queue/journal.ts";
+import { abandon, type Intent, overruled, record } from "../queue/journal.ts";
 import type { Lease } from "../queue/leases.ts";
 import { type App, inCheckout, type Workplace } from "./context.ts";
 import { arrived, finishRefs, refsOf, undo } from "./land.ts";
@@ -92,7 +92,9 @@ async function recoverOne(app: App, place: Workplace, lease: Lease, intent: Inte
   }
   if (there) return await close("before the tags");
   const out = place.snapshot.worktrees.find((tree) => tree.present && tree.branch === intent.target);
-  if (target === intent.base && (out !== undefined || intent.checkout === null)) {
+  // Nothing of it can be seen from outside yet: what somebody has written into a row meanwhile (reject, skipped) still counts.
+  const wanted = (await overruled(app.queue, intent)).length === 0;
+  if (wanted && target === intent.base && (out !== undefined || intent.checkout === null)) {
     const advanced = out === undefined ? null : await advance(app, place, intent, { ...out, head: intent.base });
     if (advanced === null) return await close("before the checkout");
     if (advanced !== "refused") return advanced;

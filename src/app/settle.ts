@@ -59,6 +59,7 @@ export async function settleMisses(
       failures,
       nextAttemptAt: failures === 0 ? null : app.now() + backoff(failures, waits.first, waits.longest, app.random()),
       roles: known?.roles ?? null,
+      news,
       // A gate that has run leaves its trace even if it says what it said before: retry makes it run again.
       attempt:
         news || trouble.gates?.some((gate) => !gate.remembered)

@@ -122,7 +122,7 @@ function waitingIn(app: App, place: Workplace, commonDir: string, { missed, asBe
 const standingOf = ({ outcome, reason }: Trouble): string => `${outcome === "held" ? "held" : "failed"}: ${reason}`;
 
 /** Those of a repository that nobody has looked at: found by reading directories. */
-function unseenIn(app: App, place: Workplace, commonDir: string, { unseen, aside }: Seen): Waiting[] {
+function unseenIn(app: App, place: Workplace, commonDir: string, { missed, unseen, aside }: Seen): Waiting[] {
   const ofHere = (candidate: Candidate, standing: string | null): Waiting[] => {
     const found = discover({ ...candidate, specPath: candidate.specPath ?? "" });
     if (isTrouble(found) || found.repository.commonDir !== commonDir) return [];
@@ -131,6 +131,10 @@ function unseenIn(app: App, place: Workplace, commonDir: string, { unseen, aside
     return [{ id, name: projectName(id, specPath), standing, target, oids: headIds(place, found) }];
   };
   return [
+    // A rule, or a directory that refuses, kept these before anybody asked where they are.
+    ...missed.flatMap(({ candidate, found, trouble }) =>
+      found === null ? ofHere(candidate, standingOf(trouble)) : [],
+    ),
     ...unseen.flatMap((candidate) => ofHere(candidate, null)),
     ...aside.flatMap((candidate) => {
       const { known } = candidate;

@@ -45,8 +45,7 @@ export async function tick(
   if (!app.dryRun) await beginRun(app.queue, owner, startedAt, housekeeping);
   const { deadline } = app.span;
   const stop = () => app.now() >= deadline || app.git.signal.aborted;
-  if (!app.dryRun) removeLeftScratches(startedAt);
-  if (!app.dryRun) removeLeftGateTrees(gatesDirectory(app.git.env));
+  if (!app.dryRun) removeLeft(app, startedAt);
   const pushing = !app.dryRun && app.config.push.mode !== "off";
   const visits = openVisits(app, owner, isAlive, {
     declaredBranches: await declaredBranches(app.queue),
@@ -157,6 +156,16 @@ export async function tick(
     await endRun(app.queue, app.runId, { finishedAt: app.now(), merged, failed: tally.newlyFailed, held: total.held });
   }
   return { ...report(app, startedAt, tally, recovered, pushes), cutShort };
+}
+
+/** What killed runs have left outside of repositories. A directory that refuses is no reason not to land. */
+function removeLeft(app: App, startedAt: number): void {
+  try {
+    removeLeftScratches(startedAt);
+    removeLeftGateTrees(gatesDirectory(app.git.env));
+  } catch (error) {
+    app.log.warn(refused(error).detail);
+  }
 }
 
 /** One that could have landed if there had been time. It has no reason: nothing keeps it, and nothing is written down of it. */

@@ -65,16 +65,20 @@ function nowOf(project: Project, look: Look, view: View): Fact[] {
     ? [`failed; ${again}`]
     : first !== undefined
       ? look.troubles.map(({ reason, detail }) => `${reason}: ${detail}`)
-      : [`nothing is in the way: the next run merges it into ${visible(target)}`];
+      : look.lastHeld !== null
+        ? [`${look.lastHeld} (as the last run found it; nothing has moved since)`]
+        : [`nothing is in the way: the next run merges it into ${visible(target)}`];
   const next = failed
     ? advice("failed", project.reason, project.id, view.options)
     : first !== undefined
       ? advice(first.outcome === "held" ? "held" : "failed", first.reason, project.id, view.options)
-      : `To land it at once: orchestrator-merge run${view.options} --only ${project.id}`;
+      : look.lastHeld !== null
+        ? advice("held", project.reason, project.id, view.options)
+        : `To land it at once: orchestrator-merge run${view.options} --only ${project.id}`;
   const roles = Math.max(0, ...(look.heads ?? []).map(({ role }) => role.length));
   const { word } = look;
   return [
-    [first === undefined || failed ? "State" : "In the way", state.map(visible)],
+    [failed || (first === undefined && look.lastHeld === null) ? "State" : "In the way", state.map(visible)],
     ["What to do", [next]],
     ["Target", look.target === null ? [] : [visible(shortName(look.target))]],
     [
@@ -121,6 +125,12 @@ function story(attempt: PastAttempt, view: View): string[] {
     ],
     ["tag", attempt.tag === null ? [] : [attempt.tag]],
     ["push", attempt.push === null ? [] : [attempt.push]],
+    [
+      "gates",
+      attempt.gates.map(
+        ({ name, verdict, durationMs }) => `${name}: ${verdict}${durationMs == null ? "" : ` (${span(durationMs)})`}`,
+      ),
+    ],
     ["conflicts", attempt.conflicts],
     ["warnings", attempt.warnings],
   ];

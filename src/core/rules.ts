@@ -81,6 +81,9 @@ export type Decided = {
   readonly by: ReadonlyMap<keyof RuleSettings, string>;
 };
 
+/** One list for all who wait for nobody: who asks again can tell that nothing has changed. */
+const nobody: readonly string[] = [];
+
 /**
  * The settings for one candidate: those of the sections, then of every rule that matches, in order; a later one overrides
  * an earlier one, key by key.
@@ -92,7 +95,7 @@ export function decide(subject: RuleSubject, book: RuleBook): Decided {
     approval: false,
     window: null,
     freeze: null,
-    after: [],
+    after: nobody,
     strategy: book.merge.strategy,
     target: book.merge.target,
     gate: book.gate.gates,

@@ -47,13 +47,21 @@ export async function readMarked(context: GitContext, gitDir: string, tip: strin
           oid,
           tree,
           parents: parents.split(" ").filter((parent) => parent !== ""),
-          attempt: body.match(/^Orchestrator-Attempt: ([0-9A-Z]{26})$/m)?.[1] ?? null,
-          project: Number(body.match(/^Orchestrator-Project: (\d{1,15})$/m)?.[1] ?? Number.NaN) || null,
-          head: body.match(/^Orchestrator-Head: ([0-9a-f]{40,64})$/m)?.[1] ?? null,
+          attempt: lastLine(message, /^Orchestrator-Attempt: ([0-9A-Z]{26})$/),
+          project: Number(lastLine(message, /^Orchestrator-Project: (\d{1,15})$/) ?? Number.NaN) || null,
+          head: lastLine(message, /^Orchestrator-Head: ([0-9a-f]{40,64})$/),
           reverts: [...body.matchAll(/This reverts commit ([0-9a-f]{7,64})\b/g)].map(([, id = ""]) => id),
         },
       ];
     });
+}
+
+/**
+ * What the last of the lines that fit has in brackets: ours stand below what an agent wrote. Line by line, for the `m` of an expression
+ * takes a carriage return and U+2028 for line ends too, and an agent could hide a trailer behind one.
+ */
+function lastLine(lines: readonly string[], pattern: RegExp): string | null {
+  return lines.map((line) => line.match(pattern)?.[1]).findLast((found) => found !== undefined) ?? null;
 }
 
 /** What objects these names stand for, in their order (`<id>`, `<id>^{tree}`): id and type, null for what is not there. One process. */

@@ -91,8 +91,13 @@ export async function intend(queue: Queue, lease: Lease, intent: Intent, now: nu
   });
 }
 
+/** The projects of an open intent whose rows somebody has changed since they were read. Numbers. */
+export async function overruled(queue: Queue, intent: Intent): Promise<number[]> {
+  return await changedRows({ all: (sql, args) => queue.read(sql, args) }, queue, intent.landed);
+}
+
 /** Those of the projects whose rows are gone, or no longer say what they said when they were read. */
-async function changedRows(tx: Transaction, queue: Queue, landed: readonly Landed[]): Promise<number[]> {
+async function changedRows(tx: Pick<Transaction, "all">, queue: Queue, landed: readonly Landed[]): Promise<number[]> {
   const columns = selectColumns(queue.columns, "q", ["id", "status", "merged_status", ...generationColumns]);
   const ids = JSON.stringify(landed.map(({ projectId }) => projectId));
   const rows = await tx.all(

@@ -18,6 +18,8 @@ export type Miss = {
   readonly failures: number;
   readonly nextAttemptAt: number | null;
   readonly roles: readonly string[] | null;
+  /** False when it says what the last one said: nobody is told again. */
+  readonly news: boolean;
   /** The attempt to write down; null when nothing is new about this miss. */
   readonly attempt: {
     readonly attemptId: string;

@@ -92,7 +92,7 @@ export async function postMiss(tx: Transaction, outbox: Outbox | null, miss: Mis
     conflicts: attempt?.conflicts ?? [],
   };
   if (attempt !== null) {
-    if (miss.outcome === "merge_failed" && events.has("failed"))
+    if (miss.outcome === "merge_failed" && miss.news && events.has("failed"))
       await post(tx, outbox, "failed", { ...happening, id: `failed:${attempt.attemptId}` }, now);
     if (miss.outcome === "held" && wantsApproval(reason, detail) && events.has("approval")) {
       // Of these commits: whatever else holds it meanwhile, it is asked for once.

@@ -165,6 +165,43 @@ describe("after what", () => {
     expect(reasons(await tick(db))).toEqual({ base: "merged", "on-it": "merged" });
   });
 
+  test("a failure takes along those who wait for it through others, in other repositories too", async () => {
+    const [one, two] = [makeRepo(), makeRepo()];
+    const base = withProject(one, "base");
+    base.agent.commit({ "a.txt": "agent\n" });
+    one.commit({ "a.txt": "user\n" });
+    const [middle, top] = [withProject(two, "middle"), withProject(two, "top")];
+    const db = await queueOf(one, base.spec, rowOf(two, middle.spec), rowOf(two, top.spec));
+    await sql(db, "INSERT INTO merge_dependency VALUES (2, 1), (3, 2)");
+    expect(reasons(await tick(db))).toEqual({
+      base: "conflict",
+      middle: "blocked_by_dependency",
+      top: "blocked_by_dependency",
+    });
+  });
+
+  test("a circle of a told tie and one that git shows is named as well", async () => {
+    const repo = makeRepo();
+    const base = withProject(repo, "base");
+    const top = withProject(repo, "top", { from: base.agent.head() });
+    const db = await queueOf(repo, base.spec, top.spec);
+    await sql(db, "INSERT INTO merge_dependency VALUES (1, 2)");
+    const done = await tick(db);
+    expect([done.of(1).detail, done.of(2).detail]).toEqual(
+      Array(2).fill("these wait for each other: 2 top waits for 1 base waits for 2 top. Take one of the ties away."),
+    );
+  });
+
+  test("what a rule excludes does not come in by way of another either", async () => {
+    const repo = makeRepo();
+    const base = withProject(repo, "x-experiment");
+    const top = withProject(repo, "top", { from: base.agent.head() });
+    const db = await queueOf(repo, base.spec, top.spec);
+    const config = `[[rule]]\nmatch = { name = "*-experiment" }\naction = "skip"\n`;
+    const done = await tick(db, [], { config });
+    expect(done.of(2).detail).toBe("its commits contain those of project 1 x-experiment (held: excluded).");
+  });
+
   test("those that wait for each other are held and named; retry --no-dependencies lets one go", async () => {
     const { db } = await finished("a", "b", "c");
     await sql(db, "INSERT INTO merge_dependency VALUES (1, 2), (2, 1)");
@@ -227,6 +264,31 @@ describe("after what", () => {
   });
 });
 
+test("what planning holds does not keep its place from what may land", async () => {
+  const repo = makeRepo({ files: { "a.txt": "a\n" } });
+  const stuck = ["one", "two"].map((name) => withProject(repo, name, { files: { "a.txt": `${name}\n` } }));
+  const free = withProject(repo, "free");
+  repo.write({ "a.txt": "mine\n" });
+  const db = await queueOf(repo, ...[...stuck, free].map(({ spec }) => spec));
+  expect(reasons(await tick(db, ["--limit", "2"]))).toEqual({ one: "dirty_target", two: "dirty_target" });
+  expect((await tick(db, ["--limit", "2"])).of(3).outcome).toBe("merged");
+});
+
+test("a window that closes while a gate runs is closed", async () => {
+  const { repo, db } = await finished("a");
+  const until = new Date(Date.now() + 3000).toISOString().slice(0, 19);
+  const from = until;
+  const config = `[gate]
+command = ["sh", "-c", 'while [ $(date -u +%FT%T) \\< ${until} ]; do sleep 0.1; done; sleep 0.2']
+[[rule]]
+match = { name = "*" }
+freeze = { from = "${from}", until = "2999-01-01", zone = "UTC" }
+`;
+  const done = await tick(db, [], { config });
+  expect(done.of(1)).toMatchObject({ outcome: "held", reason: "outside_window" });
+  expect(repo.git("rev-list", "--count", "main")).toBe("1");
+});
+
 describe("approval", () => {
   test("is for the commits that are there: a new one needs a new word; who and when is kept", async () => {
     const { repo, db, agents } = await finished("a");
@@ -243,6 +305,10 @@ describe("approval", () => {
     const said = JSON.parse((await onQueue(db, ["approve", "1", "--json"], { config })).stdout);
     expect(said).toMatchObject({ approved: [{ id: 1, heads: [{ role: "developer", oid: head }] }] });
     agents[0]?.commit({ "more.txt": "" });
+    const unseen = await onQueue(db, ["approve", "1"], { config });
+    expect(unseen).toMatchObject({ code: 5 });
+    expect(unseen.stderr).toContain(`approve 1 --head ${agents[0]?.head().slice(0, 10)}`);
+    expect((await onQueue(db, ["approve", "1", "--head", head.slice(0, 10)], { config })).code).toBe(5);
     const again = await tick(db, [], { config });
     expect(again.of(1).detail).toContain(`${said.approved[0].by} approved other commits than these: developer`);
     expect((await onQueue(db, ["approve", "1"], { config })).code).toBe(0);

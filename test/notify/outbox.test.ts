@@ -45,6 +45,7 @@ async function miss(
     reason,
     detail,
     judgedOn: null,
+    news: true,
     failures: 0,
     nextAttemptAt: null,
     roles: null,

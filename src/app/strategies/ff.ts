@@ -1,7 +1,7 @@
 import { visible } from "../../core/describe.ts";
 import { held, type Trouble } from "../../core/reasons.ts";
 import { shortName } from "../../core/target.ts";
-import { isAncestor } from "../../git/ancestry.ts";
+import { isAncestor, revList } from "../../git/ancestry.ts";
 import { listPaths } from "../../git/dirty.ts";
 import { treeOf } from "../receiver.ts";
 import { unreadable } from "../trouble.ts";
@@ -26,6 +26,19 @@ export async function plantFf({ chain, head, heads, from, onto }: Planting): Pro
     return held(
       "target_diverged",
       `${branch} has commits that ${who} lacks${also}, so it cannot be fast-forwarded: bring ${who}'s branch onto ${branch} (git rebase or git merge), or land it by another strategy.`,
+    );
+  }
+  const forged = await revList(
+    app.git,
+    place.scratch.gitDir,
+    ["--grep=Orchestrator-Head: ", "--max-count=1"],
+    [head.oid, `^${from.commit}`],
+  );
+  if (!Array.isArray(forged)) return unreadable("the agents' commits", forged);
+  if (forged.length > 0) {
+    return held(
+      "target_diverged",
+      `${who}'s commit ${forged[0]?.slice(0, 10)} says of itself that it is a landing (Orchestrator-Head), which only this program may: land it by another strategy.`,
     );
   }
   const tree = await treeOf(app, place, head.oid);
