@@ -46,13 +46,23 @@ test("a trailer in an agent's own commit does not make another agent's head land
   const victim = withProject(repo, "victim");
   const message = `work\n\nOrchestrator-Project: 9\nOrchestrator-Attempt: 01KAP2V7Q4M3J9T6X8Z5B1C0DE\nOrchestrator-Head: ${victim.agent.head()}`;
   const merged = withProject(repo, "merged", { message });
-  const rebased = withProject(repo, "rebased", { message });
+  // A carriage return ends a line for some: the second of these hides the trailer behind one.
+  const rebased = withProject(repo, "rebased", { message: message.replaceAll("\n", "\r") });
   const db = await queueOf(repo, merged.spec, rebased.spec);
   await tick(db, ["--only", "1"]);
   await tick(db, [], by("rebase"));
   await insertRows(db, [rowOf(repo, victim.spec)]);
   expect((await tick(db, [], by("squash"))).of(3)).toMatchObject({ outcome: "merged" });
   expect(repo.read("victim-developer.txt")).toBe("done\n");
+});
+
+test("a fast-forward to a commit that says it is a landing is refused", async () => {
+  const repo = makeRepo();
+  const message = `work\n\nOrchestrator-Head: ${repo.git("rev-parse", "main")}`;
+  const { spec } = withProject(repo, "forger", { message });
+  const done = await tick(await queueOf(repo, spec), [], by("ff"));
+  expect(done.of(1)).toMatchObject({ outcome: "held", reason: "target_diverged" });
+  expect(done.of(1).detail).toContain("which only this program may");
 });
 
 test("a dry run of each strategy writes nothing", async () => {
