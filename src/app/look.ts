@@ -59,7 +59,8 @@ export async function look(app: App, owner: Owner, isAlive: IsAlive, candidate: 
     });
     const target = result?.target ?? "";
     const { known } = candidate;
-    const unmoved = result !== null && known !== null && known.judgedOn === judgement(result.localTip, result.work, known.reason);
+    const unmoved =
+      result !== null && known !== null && known.judgedOn === judgement(result.localTip, result.work, known.reason);
     const lastHeld = unmoved && known.state === "held" ? `${known.reason}: ${known.detail}` : null;
     return {
       decided,

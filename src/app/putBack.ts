@@ -130,6 +130,6 @@ export function stuck(intent: Intent, what: string): Trouble {
   const checkout = visible(intent.checkout ?? intent.repository);
   return held(
     "repository_busy",
-    `a landing was cut short while it brought ${visible(shortName(intent.target))} forward, and ${what}. Look with: git -C ${checkout} status; then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
+    `a landing was cut short while it brought ${visible(shortName(intent.target))} forward, and ${what}. Look with: git -C ${checkout} status; put away what is in the way (git stash), then finish it with: git -C ${checkout} merge --ff-only ${intent.tip}`,
   );
 }

@@ -9,6 +9,7 @@ import { landedPrefix } from "../git/snapshot.ts";
 import { branchUnderRebase, indexLocked, operationInProgress } from "../git/worktrees.ts";
 import type { App, Workplace } from "./context.ts";
 import { agentsBranches } from "./sources.ts";
+import { pendingCommits } from "./stranded.ts";
 import { unreadable } from "./trouble.ts";
 
 /** The branch that receives a landing, where it stands here and on the remote, and what that means for the push. */
@@ -155,6 +156,7 @@ async function reconcile(app: App, place: Workplace, local: Local, remoteTip: st
   const ours = new Set(
     [...place.snapshot.refs].filter(([name]) => name.startsWith(landedPrefix)).map(([, ref]) => ref.oid),
   );
+  for (const oid of await pendingCommits(app, place)) ours.add(oid);
   const foreign = mainline.filter((oid) => !ours.has(oid));
   const branch = shortName(local.target);
   if (foreign.length > 0 && app.config.push.unpublished === "withhold") {

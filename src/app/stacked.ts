@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { dirname } from "node:path";
 import { projectName, visible } from "../core/describe.ts";
-import { heldHeads } from "../core/order.ts";
+import { reach } from "../core/order.ts";
 import { held, isTrouble, type Trouble } from "../core/reasons.ts";
 import { worktreesSuffix } from "../core/worktreeNames.ts";
 import { parentsOf } from "../git/ancestry.ts";
@@ -62,23 +62,26 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
     const own = (one: Ready) => one.work.heads.map(({ oid }) => oid);
     const waiting = waitingIn(app, place, commonDir, seen);
     for (const [id, oids] of rejected) waiting.push({ id, name: "", standing: "failed: rejected", target: null, oids });
-    const known = new Set([...some.flatMap(own), ...waiting.flatMap(({ oids }) => oids)]);
     const targets = [...new Set(some.map(({ localTip }) => localTip).filter((oid) => oid !== ""))];
-    const others = agentsHeads(place).filter((oid) => !known.has(oid) && !targets.includes(oid));
+    const others = strangers(place, some).filter((oid) => !targets.includes(oid));
     if (some.length + waiting.length + others.length < 2) continue;
-    const parents = await parentsOf(app.git, place.scratch.gitDir, [...known, ...others], targets);
+    const all = [...some.flatMap(own), ...waiting.flatMap(({ oids }) => oids), ...others];
+    const parents = await parentsOf(app.git, place.scratch.gitDir, [...new Set(all)], targets);
     if (!(parents instanceof Map)) continue; // planning will say what git could not read
-    const holds = heldHeads([...known, ...others], parents);
-    const inside = new Map(some.map((one) => [one, new Set(own(one).flatMap((oid) => [...(holds.get(oid) ?? [])]))]));
-    // Whose they are is looked up only when there are such.
-    if (others.some((oid) => parents.has(oid) && [...inside.values()].some((oids) => oids.has(oid)))) {
+    const reached = new Map(some.map((one) => [one, reach(own(one), parents)]));
+    // Whose they are is looked up only when one of ours has commits with them in common.
+    const theirs = reach(others, parents);
+    if ([...reached.values()].some((mine) => [...mine].some((oid) => theirs.has(oid)))) {
       waiting.push(...unseenIn(app, place, commonDir, seen));
     }
     for (const one of some) {
-      const mine = new Set(own(one));
+      const heads = new Set(own(one));
+      const mine = reached.get(one) ?? new Set();
       // The very same commits are no stack: they land once, and both projects record it.
-      const contains = (oids: readonly string[]) =>
-        oids.some((oid) => inside.get(one)?.has(oid) === true && !mine.has(oid) && parents.has(oid));
+      const contains = (oids: readonly string[]) => oids.some((oid) => mine.has(oid) && !heads.has(oid));
+      // But of what must not land not one commit comes in, under whatever head.
+      const brings = ({ oids, standing }: Waiting) =>
+        contains(oids) || (forbidden.test(standing ?? "") && [...reach(oids, parents)].some((oid) => mine.has(oid)));
       const { id } = one.candidate;
       const beneath = some.filter((other) => other !== one && other.target === one.target && contains(own(other)));
       if (beneath.length > 0) {
@@ -86,9 +89,7 @@ export async function findStacks(app: App, seen: Seen): Promise<Stack> {
         under.set(id, ids);
       }
       const wanted = one.decided.settings.target;
-      const below = waiting.filter(
-        (other) => other.id !== id && (other.target ?? wanted) === wanted && contains(other.oids),
-      );
+      const below = waiting.filter((other) => other.id !== id && (other.target ?? wanted) === wanted && brings(other));
       const stop = below.find(({ standing }) => standing !== null);
       if (stop !== undefined) {
         const name = stop.name === "" ? "" : ` ${visible(stop.name)}`;
@@ -143,14 +144,23 @@ function unseenIn(app: App, place: Workplace, commonDir: string, { missed, unsee
   ];
 }
 
-/** Where the agents' worktrees, and the branches that people enqueued, stand. */
-function agentsHeads({ snapshot, declaredBranches }: Workplace): string[] {
-  const trees = snapshot.worktrees.filter((tree) => tree.present && dirname(tree.path).endsWith(worktreesSuffix));
-  const heads = [
-    ...trees.map((tree) => headOf(snapshot, tree)),
-    ...[...declaredBranches].map((branch) => snapshot.refs.get(branch)?.oid ?? null),
+/** How those stand whom a person or a rule keeps from landing. */
+const forbidden = /: (rejected|awaiting_approval|outside_window|excluded)$/;
+
+/** Where the agents' worktrees, and the branches that people enqueued, stand: those of others than `some`. */
+function strangers({ snapshot, declaredBranches }: Workplace, some: readonly Ready[]): string[] {
+  const heads = some.flatMap(({ work }) => work.heads);
+  const trees = new Set(heads.map(({ worktree }) => worktree));
+  const branches = new Set(heads.map(({ branch }) => branch));
+  const others = [
+    ...snapshot.worktrees
+      .filter(({ path, present }) => present && dirname(path).endsWith(worktreesSuffix) && !trees.has(path))
+      .map((tree) => headOf(snapshot, tree)),
+    ...[...declaredBranches]
+      .filter((branch) => !branches.has(branch))
+      .map((branch) => snapshot.refs.get(branch)?.oid ?? null),
   ];
-  return [...new Set(heads.filter((oid) => oid !== null))];
+  return [...new Set(others.filter((oid) => oid !== null))];
 }
 
 /** Where the work of one that could not be looked at stands, as far as the repository itself knows. */

@@ -13,6 +13,7 @@ import { clearLocks, placesOf } from "./clearLocks.ts";
 import type { App, Workplace } from "./context.ts";
 import { uninterrupted } from "./land.ts";
 import { type Recovered, recover } from "./recover.ts";
+import { adoptStranded } from "./stranded.ts";
 import { unreadable } from "./trouble.ts";
 
 /** A repository in hand: leased (never in a dry run), recovered, read, with a scratch beside it. */
@@ -102,7 +103,13 @@ export function openVisits(
       const said = `${visible(repository.topLevel ?? repository.commonDir)} keeps its refs in the ${format} format, which this version does not read: git refs migrate --ref-format=files.`;
       return await leave(failed("not_a_repository", said), place);
     }
-    if (dead.size === 0 || lease === null) return visit;
+    if (lease === null) return visit;
+    const adopted = await adoptStranded(app, place, left);
+    if (dead.size === 0 && !adopted) return visit;
+    if (dead.size === 0) {
+      const again = await reread(visit);
+      return isTrouble(again) ? await leave(again, place) : again;
+    }
     app.progress(`recovering ${repository.topLevel ?? repository.commonDir}`);
     const deaf = { ...app, git: uninterrupted(app.git) };
     try {

@@ -33,7 +33,8 @@ export async function findWork(queue: Queue, options: TickOptions, startedAt: nu
   const candidates = found.candidates.filter(wanted);
   const waiting = options.only === null ? found.candidates.length - candidates.length : 0;
   const secondLooks = found.secondLooks.filter(
-    (look) => wanted(look) && (options.only !== null || curable.has(look.known.reason ?? "")),
+    (look) =>
+      wanted(look) && (options.only === null ? curable.has(look.known.reason ?? "") : look.known.reason !== "rejected"),
   );
   const looked = new Set<Candidate>([...candidates, ...secondLooks]);
   const aside = [...found.candidates, ...found.secondLooks].filter((one) => !looked.has(one));

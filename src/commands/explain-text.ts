@@ -89,7 +89,9 @@ function nowOf(project: Project, look: Look, view: View): Fact[] {
     ],
     [
       "Waits for",
-      look.dependencies.map(({ id, name, met, standing }) => `${id} ${visible(name)}: ${met ? "landed" : standing}`),
+      look.dependencies.map(
+        ({ id, name, met, standing }) => `${`${id} ${visible(name)}`.trim()}: ${met ? "landed" : standing}`,
+      ),
     ],
     [
       "Window",

@@ -16,7 +16,7 @@ export default command({
   async run(context) {
     const [id] = context.rest;
     const { reason } = context.args;
-    if (id === undefined || reason === undefined) {
+    if (id === undefined || reason === undefined || reason.trim() === "") {
       throw new UserError(exitCode.usage, "--reason is missing.", "Say why: its agents will want to know.");
     }
     await withQueue(context, "write", async (queue) => {

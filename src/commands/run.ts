@@ -31,7 +31,7 @@ export default command({
   examples: [
     ["run", "One tick, as the timer does it."],
     ["run --dry-run", "What would land, and what would not and why."],
-    ["run --only 7 --limit all", "Project 7 now, whatever it waits for."],
+    ["run --only 7 --limit all", "Project 7 now, whatever its backoff."],
   ],
   async run(context) {
     const { args, rest, json } = context;

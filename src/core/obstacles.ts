@@ -39,7 +39,9 @@ export function obstacles({ projectId, decided, closed, heads, approval, depende
   if (settings.action === "skip") found.push(excluded(decided));
   const waiting = dependencies.filter(({ met }) => !met);
   if (waiting.length > 0) {
-    const list = waiting.map(({ id, name, standing }) => `project ${id} ${visible(name)} (${standing})`).join(", ");
+    const list = waiting
+      .map(({ id, name, standing }) => `project ${id}${name === "" ? "" : ` ${visible(name)}`} (${standing})`)
+      .join(", ");
     found.push(held("blocked_by_dependency", `waits for ${list}.`));
   }
   if (closed !== null) {

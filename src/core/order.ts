@@ -57,27 +57,15 @@ export function waves(
   return wave;
 }
 
-/**
- * Which heads hold which others, from `git rev-list --parents` of all of them: `parents` by commit, for the commits that the target
- * lacks. Gives for each head the other heads among its ancestors.
- */
-export function heldHeads(
-  heads: readonly string[],
-  parents: ReadonlyMap<string, readonly string[]>,
-): Map<string, Set<string>> {
-  const wanted = new Set(heads);
-  const held = new Map<string, Set<string>>();
-  for (const head of wanted) {
-    const found = new Set<string>();
-    const seen = new Set([head]);
-    const rest = [...(parents.get(head) ?? [])];
-    for (let commit = rest.pop(); commit !== undefined; commit = rest.pop()) {
-      if (seen.has(commit)) continue;
-      seen.add(commit);
-      if (wanted.has(commit)) found.add(commit);
-      rest.push(...(parents.get(commit) ?? []));
-    }
-    held.set(head, found);
+/** The commits that these heads reach, themselves included. `parents` by commit, of those that count: what the target has is not there. */
+export function reach(heads: readonly string[], parents: ReadonlyMap<string, readonly string[]>): Set<string> {
+  const found = new Set<string>();
+  const rest = [...heads];
+  for (let commit = rest.pop(); commit !== undefined; commit = rest.pop()) {
+    const above = parents.get(commit);
+    if (above === undefined || found.has(commit)) continue;
+    found.add(commit);
+    rest.push(...above);
   }
-  return held;
+  return found;
 }

@@ -24,17 +24,17 @@ export function findNonsense(raw: RawConfig): Nonsense[] {
   else if (raw.gate !== undefined && Object.keys(raw.gate).some((key) => key !== "mode")) {
     found.push({ path: ["gate"], says: "has no command.", wayOut: 'Give command = ["npm", "test"], or leave it out.' });
   }
+  for (const key of ["keep_target", "ignore_uncommitted"] as const) {
+    for (const [n, glob] of (raw.merge?.[key] ?? []).entries()) {
+      if (!isGlob(glob)) found.push({ path: ["merge", key, String(n)], ...noGlob(glob) });
+    }
+  }
   for (const [index, rule] of (raw.rule ?? []).entries()) {
     const at = ["rule", String(index)];
     for (const key of ["name", "path", "spec"] as const) {
       const glob = rule.match[key];
       if (glob === undefined || isGlob(glob)) continue;
-      const says = `is no glob: a bracket in ${JSON.stringify(glob)} is not closed.`;
-      found.push({
-        path: [...at, "match", key],
-        says,
-        wayOut: "Close it, or write \\ before a bracket that means itself.",
-      });
+      found.push({ path: [...at, "match", key], ...noGlob(glob) });
     }
     const { window, freeze, after, gate: gates } = rule;
     for (const [key, table] of Object.entries({ window, freeze })) {
@@ -82,9 +82,14 @@ export function findNonsense(raw: RawConfig): Nonsense[] {
   return found;
 }
 
+const noGlob = (glob: string): Omit<Nonsense, "path"> => ({
+  says: `is no glob: a bracket in ${JSON.stringify(glob)} is not closed, or its range runs backwards.`,
+  wayOut: "Close it, or write \\ before a bracket that means itself.",
+});
+
 function isGlob(text: string): boolean {
   try {
-    picomatch.makeRe(isAbsolute(text) ? text : text.replace(/^~/, ""), { strictBrackets: true });
+    picomatch.makeRe(isAbsolute(text) ? text : text.replace(/^~/, ""), { strictBrackets: true, debug: true });
     return true;
   } catch {
     return false;
@@ -92,6 +97,7 @@ function isGlob(text: string): boolean {
 }
 
 function isZone(name: string): boolean {
+  if (/^[+-]/.test(name)) return false; // an offset knows no daylight saving
   try {
     new Intl.DateTimeFormat("en", { timeZone: name });
     return true;

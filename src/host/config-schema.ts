@@ -23,7 +23,7 @@ const truth = () => z.boolean({ error: "true or false" });
 /** https://git-scm.com/docs/git-check-ref-format, as far as a pattern can say it; git has the last word. */
 const branch = () =>
   matching(
-    "^(?![-/.])(?!.*(\\.\\.|@\\{|//|/\\.))[^\\u0000-\\u0020\\u007f~^:?*\\[\\\\]+(?<![/.])(?<!\\.lock)$",
+    "^(?!(HEAD|@)$)(?![-/.])(?!.*(\\.\\.|@\\{|//|/\\.))[^\\u0000-\\u0020\\u007f~^:?*\\[\\\\]+(?<![/.])(?<!\\.lock)$",
     'the name of a branch, or "auto"',
   );
 
@@ -50,7 +50,7 @@ export const weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as con
 const clock = () => matching("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", 'a time of day such as "22:00"');
 const moment = () =>
   matching(
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?)?$",
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?)?$",
     'a day such as "2026-12-24", or with a time "2026-12-24T18:00"',
   );
 const zone = () => filled('the name of a time zone, such as "Europe/Berlin"');
@@ -81,13 +81,18 @@ const freeze = () =>
   );
 
 const command = () =>
-  listOf(filled("a word of the command"), 'a list of words such as ["npm", "test"]').check(
-    z.minLength(1, { error: 'a list of words such as ["npm", "test"]' }),
-  );
+  listOf(
+    matching("^[^\\u0000]+$", "a word of the command, without NUL"),
+    'a list of words such as ["npm", "test"]',
+  ).check(z.minLength(1, { error: 'a list of words such as ["npm", "test"]' }));
 const environment = () =>
-  z.record(matching("^[A-Za-z_][A-Za-z0-9_]*$", "the name of a variable"), z.string({ error: "a text" }), {
-    error: 'a table such as { CI = "1" }',
-  });
+  z.record(
+    matching("^[A-Za-z_][A-Za-z0-9_]*$", "the name of a variable"),
+    matching("^[^\\u0000]*$", "a text without NUL"),
+    {
+      error: 'a table such as { CI = "1" }',
+    },
+  );
 
 const gateWanted = 'a table such as { command = ["npm", "test"], timeout = "5m" }, a list of those, or false';
 const gateTable = () =>

@@ -37,7 +37,7 @@ export async function dependenciesOf(
     const project = projects.get(id);
     if (project !== undefined) return dependencyOn(project);
     const met = landed.has(id);
-    return { id, name: `project ${id}`, met, standing: met ? "merged" : "gone from the queue" };
+    return { id, name: "", met, standing: met ? "merged" : "gone from the queue" };
   };
   return new Map([...waitsFor].map(([id, others]) => [id, [...others].map(dependency)]));
 }

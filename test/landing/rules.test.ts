@@ -253,6 +253,28 @@ describe("after what", () => {
     expect(reasons(await tick(db, [], { config }))).toEqual({ base: "dirty_source", top: "merged" });
   });
 
+  test.each(["reject", "skip", "approval"])(
+    "not one commit of what must not land comes in under another row: %s",
+    async (how) => {
+      const repo = makeRepo();
+      const evil = withProject(repo, "evil");
+      const first = evil.agent.head();
+      const same = withProject(repo, "same", { from: first, files: null });
+      const fork = withProject(repo, "fork", { from: first });
+      const free = withProject(repo, "free");
+      evil.agent.commit({ "more.txt": "" });
+      const db = await queueOf(repo, ...[evil, same, fork, free].map(({ spec }) => spec));
+      if (how === "reject") await onQueue(db, ["reject", "1", "--reason", "no"]);
+      const config = { skip: 'action = "skip"', approval: "approval = true", reject: "trust = false" }[how];
+      const done = await tick(db, [], { config: `[[rule]]\nmatch = { name = "evil" }\n${config}\n` });
+      expect([2, 3, 4].map((id) => done.of(id).reason ?? done.of(id).outcome)).toEqual([
+        "blocked_by_dependency",
+        "blocked_by_dependency",
+        "merged",
+      ]);
+    },
+  );
+
   test("with one place the one below comes first, whatever its priority; the other in the next run", async () => {
     const repo = makeRepo();
     const base = withProject(repo, "base");
@@ -357,6 +379,7 @@ describe("approval", () => {
     expect((await outcomeOf(db, 1)).error).toMatch(/^Merge failed: rejected: .+: breaks the API$/);
     agents[0]?.commit({ "more.txt": "" });
     expect((await tick(db)).report.results).toEqual([]);
+    expect((await tick(db, ["--only", "1"])).report.results).toEqual([]);
     await onQueue(db, ["retry", "1"]);
     expect((await tick(db)).of(1).outcome).toBe("merged");
   });
@@ -414,7 +437,7 @@ test("a dependency whose row is gone: met when it had landed, else held and said
   const db = await queueDb(repo.dir, { rows: [rowOf(repo, a.spec), rowOf(repo, b.spec)] });
   await sql(db, "INSERT INTO merge_dependency VALUES (2, 1), (2, 55)");
   const done = await tick(db);
-  expect(done.of(2).detail).toBe("waits for project 55 project 55 (gone from the queue).");
+  expect(done.of(2).detail).toBe("waits for project 55 (gone from the queue).");
   await sql(db, "DELETE FROM project_queue WHERE id = 1");
   await sql(db, "DELETE FROM merge_dependency WHERE depends_on = 55");
   expect((await tick(db)).of(2).outcome).toBe("merged");

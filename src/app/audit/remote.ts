@@ -59,6 +59,12 @@ export function openRemote(
       }
       const ref = `refs/tags/${tag}`;
       const [ours, theirs] = [tags.get(ref), heads.get(ref)];
+      if (tag !== null && ours !== undefined && theirs === undefined && app.config.tag.mode === "push") {
+        into.wrong.push({
+          what: `${visible(name)} does not have the tag ${named(ref)}, though it was pushed`,
+          next: gitCommand(directory, "push", name, ref),
+        });
+      }
       if (ours !== undefined && theirs !== undefined && ours.oid !== theirs && ours.commit === mergeCommit) {
         const next = gitCommand(directory, "ls-remote", name, ref);
         into.wrong.push({ what: `the tag ${named(ref)} is another one on ${visible(name)}`, next });
