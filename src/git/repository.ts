@@ -53,7 +53,9 @@ function readGitFile(file: string): string | null {
 /** The common directory of a git directory: itself, or what its `commondir` file says. */
 function commonDirOf(gitDir: string): string {
   try {
-    const common = readFileSync(join(gitDir, "commondir"), "utf8").replace(/\n+$/, "");
+    const file = join(gitDir, "commondir");
+    if (!lstatSync(file).isFile()) return realpathSync(gitDir);
+    const common = readFileSync(file, "utf8").replace(/\n+$/, "");
     return realpathSync(isAbsolute(common) ? common : join(gitDir, common));
   } catch {
     return realpathSync(gitDir);

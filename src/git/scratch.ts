@@ -79,7 +79,8 @@ export function makeScratch(snapshot: Snapshot, trusted: boolean): Scratch {
   );
   for (const file of ["exclude", "attributes"]) {
     const from = join(snapshot.repository.commonDir, "info", file);
-    if (existsSync(from)) copyFileSync(from, join(gitDir, "info", file));
+    // Opening a fifo that somebody has put there would hold us up for ever, signals and limits and all.
+    if (statSync(from, { throwIfNoEntry: false })?.isFile() === true) copyFileSync(from, join(gitDir, "info", file));
   }
   // The submodules that are checked out: of two commits of one, git takes the later, which it can tell by its history only.
   const modules = join(snapshot.repository.commonDir, "modules");

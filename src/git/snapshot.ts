@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type GitContext, type GitResult, git } from "./process.ts";
 import type { Repository } from "./repository.ts";
@@ -79,7 +79,7 @@ export function headOf(snapshot: Snapshot, worktree: Worktree): string | null {
 /** True when a repository has been cut off (git clone --depth): merge bases may lie beyond the cut. */
 function hasContent(file: string): boolean {
   try {
-    return readFileSync(file).length > 0;
+    return statSync(file).size > 0;
   } catch {
     return false;
   }

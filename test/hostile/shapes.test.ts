@@ -120,6 +120,20 @@ describe("files that are no files", () => {
     told(`pipe for the ${what}`, done.reason ?? done.outcome);
   });
 
+  test.each(["info/attributes", "info/exclude", "commondir"])(
+    "a pipe in the place of .git/%s hangs nobody",
+    async (what) => {
+      const { repo, spec } = makeWorld();
+      const path = join(repo.path, ".git", what);
+      execFileSync("sh", ["-c", 'rm -f "$0" && mkfifo "$0"', path]);
+      // Git itself may wait for it: its time limit ends that.
+      const db = await queueOf(repo, spec);
+      const done = (await tick(db, [], { config: '[run]\nmerge_timeout = "5s"\n' })).of(1);
+      expect(["merged", "merge_failed", "held"]).toContain(done.outcome);
+      told(`pipe for .git/${what}`, done.reason ?? done.outcome);
+    },
+  );
+
   test("a symlink to a worktree is not followed", async () => {
     const { repo, agent, spec } = makeWorld();
     renameSync(agent.path, `${repo.dir}/away`);

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { exactTime, visible } from "../../core/describe.ts";
 import { UserError } from "../../core/errors.ts";
 import type { Env } from "../../host/config.ts";
@@ -77,10 +77,10 @@ function judgeConfigFile(path: string | null): Check | null {
 
 function judgeFiles(units: ReadonlyMap<string, UnitFile>, service: UnitFile, timer: UnitFile): Check {
   const { program, database, configFile, calendar } = readUnits(service.text, timer.text);
-  if (program === null || !existsSync(program)) {
+  if (program === null || !isExecutable(program)) {
     return fail(
       "units",
-      `they start ${program ?? "another program"}, which is not there.`,
+      `they start ${program ?? "another program"}, which is not there, or may not be executed.`,
       `Run from where it is now: ${install}`,
     );
   }
@@ -159,4 +159,13 @@ export function checkClock(now: number, latest: number | null): Check {
     return fail("clock", `it is at ${exactTime(now)}, and the queue knows of a run at ${exactTime(latest)}.`, fix);
   }
   return ok("clock", "plausible");
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
