@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { queueOf, tick } from "../helpers/landing.ts";
-import { makeRepo, refsOf, withProject, withRemote } from "../helpers/repo.ts";
+import { onQueue, outcomeOf, queueOf, tick } from "../helpers/landing.ts";
+import { gitWrapper, makeRepo, refsOf, withProject, withRemote } from "../helpers/repo.ts";
 
 /** A repository in which a run was killed between its two transactions, and a queue that knows nothing of it. */
 async function stranded(mark: string) {
@@ -32,4 +32,18 @@ test("a mark of a moment ago may be another queue's landing: it stays, and holds
   const db = await queueOf({ ...repo, dir: join(repo.dir, "specs") }, second.spec);
   expect((await tick(db)).of(1)).toMatchObject({ outcome: "merged", push: "pushed" });
   expect(Object.keys(refsOf(repo, "refs/orchestrator/pending"))).toEqual([`refs/orchestrator/pending/${mark}`]);
+});
+
+test("a project that somebody rejects after a kill, before the target has moved, does not land", async () => {
+  const repo = makeRepo();
+  const db = await queueOf(repo, withProject(repo, "first").spec);
+  const wrapper = gitWrapper(repo.dir, 'case "$*" in *merge*--ff-only*) kill -9 $PPID; exit 1;; esac');
+  expect((await onQueue(db, ["run"], { env: wrapper })).code).toBe(null);
+  expect(Object.keys(refsOf(repo, "refs/orchestrator/pending"))).toHaveLength(1);
+  expect((await onQueue(db, ["reject", "1", "--reason", "no"])).code).toBe(0);
+  expect((await tick(db)).report.results).toEqual([]);
+  expect(await outcomeOf(db, 1)).toMatchObject({ status: "merge_failed" });
+  expect(repo.git("rev-list", "--count", "main")).toBe("1");
+  expect(refsOf(repo, "refs/orchestrator", "refs/heads/backup-before-merge-*")).toEqual({});
+  expect(repo.git("status", "--porcelain")).toBe("");
 });
