@@ -128,7 +128,7 @@ describe("files that are no files", () => {
       execFileSync("sh", ["-c", 'rm -f "$0" && mkfifo "$0"', path]);
       // Git itself may wait for it: its time limit ends that.
       const db = await queueOf(repo, spec);
-      const done = (await tick(db, [], { config: '[run]\nmerge_timeout = "5s"\n' })).of(1);
+      const done = (await tick(db, [], { config: '[run]\nmerge_timeout = "2s"\n' })).of(1);
       expect(["merged", "merge_failed", "held"]).toContain(done.outcome);
       told(`pipe for .git/${what}`, done.reason ?? done.outcome);
     },
