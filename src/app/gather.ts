@@ -93,7 +93,9 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
   };
   const inHand: ReturnType<typeof begin>[] = [];
   /** They come when all others have had their turn. */
-  const last: Ready[] = [];
+  let last: Ready[] = [];
+  /** Others are built on these: their turn is now. */
+  const pulled = new Set<number>();
   let rest = line.inOrder(candidates);
   return {
     gathered,
@@ -140,7 +142,7 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
           judgement(result.localTip, result.work, candidate.known?.reason) === candidate.known?.judgedOn
         ) {
           gathered.asBefore.push({ candidate, name, found: result.located.found, ready: result });
-        } else if (heldInPlanning(result)) last.push(result);
+        } else if (!pulled.has(candidate.id) && heldInPlanning(result)) last.push(result);
         else take(result);
       }
     },
@@ -160,11 +162,14 @@ export function openGatherer(around: Surroundings, candidates: readonly Candidat
       if (early === undefined) return false;
       gathered.ready = gathered.ready.filter((one) => one !== early);
       coming.delete(id);
-      const first = rest.filter((candidate) => before.includes(candidate.id));
-      rest = [...first, early.candidate, ...rest.filter((candidate) => !first.includes(candidate))];
+      for (const other of before) pulled.add(other);
+      const isFirst = (candidate: Candidate) => before.includes(candidate.id);
+      const first = [...last.map(({ candidate }) => candidate), ...rest].filter(isFirst);
+      last = last.filter(({ candidate }) => !isFirst(candidate));
+      rest = [...first, early.candidate, ...rest.filter((candidate) => !isFirst(candidate))];
       return true;
     },
-    unseen: () => rest,
+    unseen: () => [...rest, ...last.map(({ candidate }) => candidate)],
   };
 }
 

@@ -67,7 +67,7 @@ function readGates(raw: NonNullable<RawRule["gate"]>): Gate[] {
   return (Array.isArray(raw) ? raw : [raw]).map(readGate);
 }
 
-/** A gate as the file has it; it is called after the first word of its command when it has no name. */
+/** A gate as the file has it; it is called by its command when it has no name. */
 export function readGate(raw: RawGate): Gate {
   return {
     name: raw.name ?? raw.command.join(" "),

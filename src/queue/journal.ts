@@ -8,7 +8,7 @@ import { type Debt, type PushState, writePush } from "./pushes.ts";
 import { integer, requiredInteger, requiredText, selectColumns, text } from "./rows.ts";
 import { gatesJson } from "./verdicts.ts";
 
-/** The verbs of a landing's life in the database. Times are unix milliseconds. Every write demands the lease. */
+/** The verbs of a landing's life in the database. Times are unix milliseconds. Every write here demands the lease. */
 
 /** What one project's rows will say once its landing is a fact; the journal carries it, so that recovery can say it too. */
 export type Landed = {

@@ -296,6 +296,20 @@ test("what planning holds does not keep its place from what may land", async () 
   expect((await tick(db, ["--limit", "2"])).of(3).outcome).toBe("merged");
 });
 
+test("who is built on one that planning holds does not come before it, with one place either", async () => {
+  const repo = makeRepo();
+  const base = withProject(repo, "base");
+  const top = withProject(repo, "top", { from: base.agent.head() });
+  repo.commit({ "mine.txt": "mine\n" });
+  const db = await queueOf(repo, base.spec, top.spec);
+  const config = `[[rule]]\nmatch = { name = "base" }\nstrategy = "ff"\n`;
+  for (const _ of [1, 2, 3]) {
+    const done = await tick(db, ["--limit", "1"], { config });
+    expect(done.of(1).reason).toBe("target_diverged");
+    expect(done.report.summary.merged).toBe(0);
+  }
+});
+
 test("a window that closes while a gate runs is closed", async () => {
   const { repo, db } = await finished("a");
   const until = new Date(Date.now() + 3000).toISOString().slice(0, 19);

@@ -1,6 +1,6 @@
 /**
  * What people are to be told: one row a happening and channel, written in the transaction that makes it true, so that it is told at least
- * once whoever is killed when. Delivered at the end of a tick, when nothing else is left to do (app/notify.ts).
+ * once whoever is killed when. Delivered at the end of a tick, when nothing else is left to do (app/deliver.ts).
  */
 export const outbox = `
 CREATE TABLE merge_outbox (
